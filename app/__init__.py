@@ -1,0 +1,1 @@
+"""Keeps a team's record of each user in step with Stripe Identity."""

@@ -1,0 +1,44 @@
+"""The error tree, named by consequence. A class's docstring is what the operator is told."""
+
+from __future__ import annotations
+
+
+class IdentityError(Exception):
+    """Something this product knows how to answer went wrong."""
+
+
+class Misconfigured(IdentityError):
+    """A setting is missing or wrong: mend the environment and start again."""
+
+    def __init__(self, problems: list[str]) -> None:
+        """`problems` holds one readable line for each setting."""
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class Rejected(IdentityError):
+    """What was sent cannot be accepted, and sending it again will not help."""
+
+
+class BadSignature(Rejected):
+    """The delivery was not signed by Stripe with a secret we know, or is too old."""
+
+
+class UnreadableEvent(Rejected):
+    """The delivery is signed, but is not an event of the shape Stripe documents."""
+
+
+class Transient(IdentityError):
+    """Time mends it: tried again later by itself."""
+
+
+class QueueUnavailable(Transient):
+    """Redis did not take or give a job: it is down, full, or out of reach."""
+
+
+class Permanent(IdentityError):
+    """Time does not mend it: put to the dead letters at once, for a person to look at."""
+
+
+class UnknownJobFunction(Permanent):
+    """A job in Redis names a function that is not one of ours. It was not called."""

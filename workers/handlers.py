@@ -1,0 +1,98 @@
+"""What each status asks for. Pure: a change goes in, effects come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.domain.effects import (
+    DAY,
+    PROCESSING_CHECK_BACK,
+    TIE_CHECK_BACK,
+    Cancel,
+    Change,
+    CheckBack,
+    Effect,
+    Notify,
+    Purge,
+    Redact,
+)
+from app.domain.session import is_tie, seen
+
+Handler = Callable[[Change], list[Effect]]
+
+
+def created(change: Change) -> list[Effect]:
+    """A session was opened: nothing to do until the person submits."""
+    return []
+
+
+def processing(change: Change) -> list[Effect]:
+    """Stripe is checking: ask again if no word has come by when most checks are long done."""
+    return [CheckBack(after=PROCESSING_CHECK_BACK)] if _current(change) else []
+
+
+def requires_input(change: Change) -> list[Effect]:
+    """An attempt failed: tell the team, and close the session where the attempts are used up."""
+    effects = _notify(change)
+    limit = change.policy.max_attempts
+    failed = change.session.last_error_code is not None and _current(change)
+    attempts = change.standing.attempts if change.standing is not None else 0
+    if limit is not None and failed and attempts >= limit:
+        effects.append(Cancel())
+    return effects
+
+
+def verified(change: Change) -> list[Effect]:
+    """The person is verified: tell the team, and redact when the team's days have passed."""
+    effects = _notify(change)
+    days = change.policy.redact_after_days
+    if days is not None and _current(change):
+        effects.append(Redact(after=days * DAY))
+    return effects
+
+
+def canceled(change: Change) -> list[Effect]:
+    """The session is closed: tell the team."""
+    return _notify(change)
+
+
+def redacted(change: Change) -> list[Effect]:
+    """Stripe has removed the person's data: tell the team, and remove our copies."""
+    return [*_notify(change), Purge()]
+
+
+# By the last part of the event's type; an API answer goes by its status.
+HANDLERS: dict[str, Handler] = {
+    "created": created,
+    "processing": processing,
+    "requires_input": requires_input,
+    "verified": verified,
+    "canceled": canceled,
+    "redacted": redacted,
+}
+
+
+def handle(change: Change) -> list[Effect]:
+    """What the observation's handler asks for, and the check-back that a tie needs."""
+    # An API answer may show a status that Stripe has added since: the team is told all the same.
+    effects = HANDLERS.get(change.observation.name, _notify)(change)
+    if is_tie(change.session_before, change.observation):
+        effects = [e for e in effects if not isinstance(e, CheckBack)]
+        effects.append(CheckBack(after=TIE_CHECK_BACK))
+    return effects
+
+
+def _notify(change: Change) -> list[Effect]:
+    return [Notify()] if change.policy.notify and change.standing_changed else []
+
+
+def _current(change: Change) -> bool:
+    """Whether the session came to stand as it does by this observation, not before or later.
+
+    An API answer only counts where it shows something new: a sweep sees the same many times.
+    """
+    told = seen(change.observation)
+    if change.session.register != told.register:
+        return False
+    before = change.session_before
+    return bool(told.event_id) or before is None or before.register[3:] != told.register[3:]
