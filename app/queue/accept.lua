@@ -1,0 +1,23 @@
+#!lua
+-- absent -> queued, or scheduled where it is not due yet. A resend of a dead letter puts it back.
+-- Refused as a whole where Redis is full: no flag allows more memory here.
+local id, data, description, origin, timeout, delay = unpack(ARGV, 2)
+local status = redis.call('HGET', JOB .. id, 'status')
+if status == 'failed' and redis.call('ZREM', FAILED, id) == 1 then
+  redis.call('HSET', JOB .. id, 'data', data)  -- what was sent now is of today's form
+  revive(id)
+  return 'replayed'
+end
+if status then
+  return 'duplicate'
+end
+redis.call('HSET', JOB .. id, 'data', data, 'description', description, 'origin', origin,
+  'timeout', timeout, 'created_at', utc(), 'failure_ttl', -1)
+if tonumber(delay) > 0 then
+  redis.call('HSET', JOB .. id, 'status', 'scheduled')
+  redis.call('SADD', QUEUES, QUEUE)
+  redis.call('ZADD', SCHEDULED, string.format('%.6f', NOW + tonumber(delay)), id)
+else
+  to_queue(id)
+end
+return 'enqueued'

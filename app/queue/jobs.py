@@ -1,0 +1,171 @@
+"""The transitions of a job. Each is one atomic script, so a job is always in exactly one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from redis import Redis
+from redis import asyncio as redis_asyncio
+from rq.job import Job
+
+from app.queue.connection import translated_errors
+from app.queue.model import Claimed, NewJob, QueueName, Released, encode, keys_of
+
+# A settled job stays for an hour: a second delivery in that time is answered without SQL.
+KEEP_FINISHED = 3600
+# A job whose worker died this often is what kills it.
+MOST_EXPIRIES = 3
+# One `release` moves at most this many, so that no script holds Redis up for long.
+RELEASED_AT_ONCE = 500
+# Seconds an idle worker waits in Redis for a job; well under the socket's timeout.
+WAIT = 2
+
+_FOLDER = Path(__file__).parent
+_PRELUDE = (_FOLDER / "prelude.lua").read_text()
+
+
+def _script(name: str) -> str:
+    """A script's text with the prelude after its first line, which Redis reads as its flags."""
+    flags, _, rest = (_FOLDER / f"{name}.lua").read_text().partition("\n")
+    return f"{flags}\n{_PRELUDE}\n{rest}"
+
+
+SCRIPTS = {
+    name: _script(name)
+    for name in (
+        "accept",
+        "claim",
+        "settle",
+        "defer",
+        "bury",
+        "give_back",
+        "release",
+        "replay",
+        "discard",
+    )
+}
+
+
+def _accept_arguments(queue: QueueName, job: NewJob) -> list[Any]:
+    data = encode(queue.function, job.payload)
+    limit = queue.time_limit
+    return [
+        Job.redis_job_namespace_prefix,
+        job.id,
+        data,
+        job.description,
+        queue.name,
+        limit,
+        job.delay,
+    ]
+
+
+class AsyncJobQueue:
+    """The web process' side: it only accepts."""
+
+    def __init__(self, connection: redis_asyncio.Redis, queue: QueueName) -> None:
+        """`connection` belongs to the running event loop."""
+        self._connection = connection
+        self._queue = queue
+        self._keys = keys_of(queue, "")
+        self._accept = connection.register_script(SCRIPTS["accept"])
+
+    async def accept(self, job: NewJob) -> str:
+        """Take the job, in one round trip: `enqueued`, `duplicate` or `replayed`.
+
+        Raises QueueUnavailable, and then the job may or may not have been taken.
+        """
+        with translated_errors():
+            answer = await self._accept(self._keys, _accept_arguments(self._queue, job))
+        return cast(bytes, answer).decode()
+
+    async def ping(self) -> None:
+        """Raises QueueUnavailable where Redis cannot be reached."""
+        with translated_errors():
+            await self._connection.ping()
+
+
+class JobQueue:
+    """Every transition, for workers, the clock and operators."""
+
+    def __init__(self, connection: Redis, queue: QueueName, worker_name: str = "") -> None:
+        """`worker_name` is RQ's name of the worker that claims, "" for all others."""
+        self.connection = connection
+        self.queue = queue
+        self.worker_name = worker_name
+        self._keys = keys_of(queue, worker_name)
+        self._scripts = {name: connection.register_script(text) for name, text in SCRIPTS.items()}
+
+    def _run(self, name: str, *arguments: Any) -> Any:
+        with translated_errors():
+            return self._scripts[name](self._keys, [Job.redis_job_namespace_prefix, *arguments])
+
+    def accept(self, job: NewJob) -> str:
+        """Take one job: `enqueued`, `duplicate` or `replayed`."""
+        return self.accept_all([job])[0]
+
+    def accept_all(self, jobs: Iterable[NewJob]) -> list[str]:
+        """Take jobs in one round trip; each is taken or not by itself."""
+        with translated_errors(), self.connection.pipeline(transaction=False) as pipeline:
+            for job in jobs:
+                self._scripts["accept"](
+                    self._keys, _accept_arguments(self.queue, job), cast(Redis, pipeline)
+                )
+            answers = cast(list[bytes], pipeline.execute())
+        return [answer.decode() for answer in answers]
+
+    def claim(self, token: str, lease: float, most: int) -> list[Claimed]:
+        """Take up to `most` queued jobs under one lease of `lease` seconds, named by `token`."""
+        found = self._run("claim", token, lease, most, self.worker_name)
+        return [Claimed(id.decode(), data, int(attempts), token) for id, data, attempts in found]
+
+    def settle(self, token: str, ids: Sequence[str]) -> int:
+        """Finish jobs whose work is committed; returns how many were still ours."""
+        empty = encode(self.queue.function)
+        return int(self._run("settle", token, KEEP_FINISHED, empty, *ids)) if ids else 0
+
+    def defer(self, job: Claimed, delay: float, error_class: str, message: str) -> bool:
+        """Try the job again after `delay` seconds. False where the lease was lost."""
+        return bool(self._run("defer", job.token, job.id, delay, error_class, message))
+
+    def bury(self, job: Claimed, reason: str, error_class: str, message: str) -> bool:
+        """Put the job to the dead letters. False where the lease was lost."""
+        return bool(self._run("bury", job.token, job.id, reason, error_class, message))
+
+    def give_back(self, token: str, ids: Sequence[str]) -> int:
+        """Put jobs that were claimed but not begun back to the front of the queue."""
+        return int(self._run("give_back", token, *ids)) if ids else 0
+
+    def release(self) -> Released:
+        """Queue what is due and what its worker has lost; bury what kills its workers."""
+        return Released(*self._run("release", RELEASED_AT_ONCE, MOST_EXPIRIES))
+
+    def replay(self, ids: Sequence[str]) -> int:
+        """Queue dead letters again, their attempts reset; returns how many were dead."""
+        return int(self._run("replay", *ids)) if ids else 0
+
+    def discard(self, ids: Sequence[str]) -> int:
+        """Remove dead letters for good; returns how many were dead."""
+        return int(self._run("discard", *ids)) if ids else 0
+
+    def wait(self, seconds: int = WAIT) -> bool:
+        """Wait until a job is queued, for `seconds` at most; takes nothing.
+
+        The head of the list is moved to where it stands: a wait that changes no state, so a worker
+        may die in it.
+        """
+        with translated_errors():
+            queue = self._keys[0]
+            return self.connection.blmove(queue, queue, seconds, "LEFT", "LEFT") is not None
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs are where: queued, started, scheduled, failed."""
+        queued, _, started, scheduled, failed, *_ = self._keys
+        with translated_errors(), self.connection.pipeline(transaction=True) as pipeline:
+            pipeline.llen(queued)
+            for registry in (started, scheduled, failed):
+                pipeline.zcard(registry)
+            sizes = pipeline.execute()
+        return dict(zip(("queued", "started", "scheduled", "failed"), sizes, strict=True))

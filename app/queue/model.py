@@ -1,0 +1,86 @@
+"""What a job is: its queue, its call, and the forms it has on its way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rq.queue import Queue
+from rq.registry import (
+    FailedJobRegistry,
+    FinishedJobRegistry,
+    ScheduledJobRegistry,
+    StartedJobRegistry,
+)
+from rq.worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class QueueName:
+    """A queue of ours: its name in RQ and the only function its jobs may name."""
+
+    name: str
+    function: str
+    time_limit: int  # seconds a job may run; RQ shows it as the job's timeout
+
+
+EVENTS = QueueName("events", "workers.jobs.process_event", 30)
+EFFECTS = QueueName("effects", "workers.jobs.run_effect", 30)
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What `accept` puts into the queue. `payload` is the function's one argument, JSON-able."""
+
+    id: str
+    payload: Mapping[str, Any]
+    description: str  # ids and types only: RQ shows it everywhere
+    delay: float = 0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A job that this worker holds a lease on."""
+
+    id: str
+    data: bytes
+    attempts: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What one `release` moved."""
+
+    expired: int = 0
+    buried: int = 0
+    due: int = 0
+
+
+def keys_of(queue: QueueName, worker_name: str) -> list[str]:
+    """RQ's keys, as RQ's own classes name them; the order is the prelude's."""
+    name = queue.name
+    return [
+        Queue.redis_queue_namespace_prefix + name,
+        Queue.redis_queues_keys,
+        StartedJobRegistry.key_template.format(name),
+        ScheduledJobRegistry.key_template.format(name),
+        FailedJobRegistry.key_template.format(name),
+        FinishedJobRegistry.key_template.format(name),
+        Worker.redis_worker_namespace_prefix + worker_name,
+    ]
+
+
+def encode(function: str, *arguments: Any) -> str:
+    """A call as RQ's JSON serializer writes it."""
+    return json.dumps([function, None, list(arguments), {}], separators=(",", ":"))
+
+
+def decode(data: bytes) -> tuple[str, list[Any]]:
+    """The function's name and arguments of a job. Raises ValueError where it is not JSON's form."""
+    function, _, arguments, _ = json.loads(data)
+    if not isinstance(function, str) or not isinstance(arguments, list):
+        raise ValueError("a job's data is [function, null, [arguments], {}]")
+    return function, arguments

@@ -1,0 +1,68 @@
+-- Shared by every transition; put before each script's own text when it is loaded.
+-- KEYS[1..7] and ARGV[1] are the same in all of them, so that a script reads by name.
+local QUEUE, QUEUES, STARTED = KEYS[1], KEYS[2], KEYS[3]
+local SCHEDULED, FAILED, FINISHED, WORKER = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local JOB = ARGV[1]
+
+-- RQ's readers fail a started job whose score is past, without a lock. A lease is therefore kept
+-- ten years on; only `release` takes the ten years off again.
+local FAR = 315360000
+
+local clock = redis.call('TIME')
+local NOW = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
+
+-- RQ keeps times as text. Days to a date: Howard Hinnant's `civil_from_days`, for years from 1970.
+local function utc()
+  local seconds = tonumber(clock[1])
+  local z = math.floor(seconds / 86400) + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524)
+    - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local day = doy - math.floor((153 * mp + 2) / 5) + 1
+  local month = mp < 10 and mp + 3 or mp - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  local rest = seconds % 86400
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%06dZ', year, month, day,
+    math.floor(rest / 3600), math.floor(rest / 60) % 60, rest % 60, tonumber(clock[2]))
+end
+
+-- Takes the job from the worker that holds this lease. False where the lease is no longer its own.
+local function take_lease(id, token)
+  return redis.call('ZREM', STARTED, id .. ':' .. token) == 1
+end
+
+local function to_queue(id, front)
+  redis.call('HSET', JOB .. id, 'status', 'queued', 'enqueued_at', utc())
+  redis.call('HDEL', JOB .. id, 'worker_name', 'started_at', 'ended_at')
+  redis.call('SADD', QUEUES, QUEUE)
+  redis.call(front and 'LPUSH' or 'RPUSH', QUEUE, id)
+end
+
+local function note_failure(id, error_class, message)
+  redis.call('HSETNX', JOB .. id, 'first_failed_at', utc())
+  redis.call('HSET', JOB .. id, 'last_failed_at', utc(), 'error_class', error_class,
+    'error', message)
+end
+
+-- A worker that RQ has forgotten meanwhile is not brought back as a half-filled hash.
+local function count(field, by)
+  if redis.call('EXISTS', WORKER) == 1 then redis.call('HINCRBY', WORKER, field, by) end
+end
+
+-- The score is minus the time of death: RQ clears away scores from 0 to now, and the newest dead
+-- letter comes first.
+local function to_dead_letters(id, reason, error_class, message)
+  note_failure(id, error_class, message)
+  redis.call('HSET', JOB .. id, 'status', 'failed', 'ended_at', utc(), 'reason', reason,
+    'exc_info', reason .. ': ' .. error_class .. ': ' .. message)
+  redis.call('ZADD', FAILED, string.format('%.6f', -NOW), id)
+  count('failed_job_count', 1)
+end
+
+local function revive(id)
+  redis.call('HDEL', JOB .. id, 'attempts', 'expiries', 'reason', 'exc_info')
+  to_queue(id)
+end
