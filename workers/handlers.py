@@ -28,7 +28,8 @@ def created(change: Change) -> list[Effect]:
 
 def processing(change: Change) -> list[Effect]:
     """Stripe is checking: ask again if no word has come by when most checks are long done."""
-    return [CheckBack(after=PROCESSING_CHECK_BACK)] if _current(change) else []
+    wanted = change.policy.check_back and _current(change)
+    return [CheckBack(after=PROCESSING_CHECK_BACK)] if wanted else []
 
 
 def requires_input(change: Change) -> list[Effect]:
@@ -58,7 +59,11 @@ def canceled(change: Change) -> list[Effect]:
 
 def redacted(change: Change) -> list[Effect]:
     """Stripe has removed the person's data: tell the team, and remove our copies."""
-    return [*_notify(change), Purge()]
+    before = change.session_before
+    known = before is not None and before.redaction == "redacted"
+    # An event brings a copy of its own to purge; a sweep sees the same redaction many times.
+    purge = [Purge()] if change.observation.event_id or not known else []
+    return [*_notify(change), *purge]
 
 
 # By the last part of the event's type; an API answer goes by its status.
@@ -76,7 +81,7 @@ def handle(change: Change) -> list[Effect]:
     """What the observation's handler asks for, and the check-back that a tie needs."""
     # An API answer may show a status that Stripe has added since: the team is told all the same.
     effects = HANDLERS.get(change.observation.name, _notify)(change)
-    if is_tie(change.session_before, change.observation):
+    if change.policy.check_back and is_tie(change.session_before, change.observation):
         effects = [e for e in effects if not isinstance(e, CheckBack)]
         effects.append(CheckBack(after=TIE_CHECK_BACK))
     return effects

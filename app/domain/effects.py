@@ -60,8 +60,9 @@ Effect = Notify | CheckBack | Cancel | Redact | Purge
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the team has switched on. All is off by default."""
+    """What the team has switched on."""
 
+    check_back: bool = True  # off where there is no API key to ask with
     notify: bool = False
     max_attempts: int | None = None
     redact_after_days: int | None = None

@@ -98,7 +98,9 @@ class SessionEvent:
         Raises UnreadableEvent where a field has not the form Stripe documents.
         """
         event = _mapping(body, "the body")
-        if event.get("type") not in EVENT_TYPES:
+        if not isinstance(event.get("type"), str):
+            raise UnreadableEvent("type is not a text")
+        if event["type"] not in EVENT_TYPES:
             return None
         session = _mapping(_mapping(event.get("data"), "data").get("object"), "data.object")
         reference, source = read_reference(session, metadata_keys)
@@ -148,19 +150,20 @@ def read_session(session: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises UnreadableEvent where one has not the form Stripe documents.
     """
+    session = _mapping(session, "the session")
     report = session.get("last_verification_report")
-    last_error = session.get("last_error")
-    redaction = session.get("redaction")
     return {
         "session_id": _token(session, "id", ID),
         "status": _token(session, "status"),
         "session_type": _optional_token(session, "type"),
         "session_created": _time(session, "created"),
-        "last_error_code": _optional_token(_mapping(last_error or {}, "last_error"), "code"),
-        "report": _optional_token(
-            report if isinstance(report, Mapping) else {"id": report}, "id"
-        ),  # an id, or the report itself where it was expanded
-        "redaction": _optional_token(_mapping(redaction or {}, "redaction"), "status"),
+        "last_error_code": _optional_token(_optional_mapping(session, "last_error"), "code"),
+        "report": (  # an id, or the report itself where it was expanded
+            _token(report, "id")
+            if isinstance(report, Mapping)
+            else _optional_token(session, "last_verification_report")
+        ),
+        "redaction": _optional_token(_optional_mapping(session, "redaction"), "status"),
     }
 
 
@@ -199,6 +202,10 @@ def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise UnreadableEvent(f"{where} is not an object")
     return value
+
+
+def _optional_mapping(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return {} if fields.get(name) is None else _mapping(fields[name], name)
 
 
 def _token(fields: Mapping[str, Any], name: str, form: re.Pattern[str] = TOKEN) -> str:

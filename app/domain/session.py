@@ -155,8 +155,8 @@ def is_tie(session: Session | None, observation: Observation) -> bool:
     return (
         session is not None
         and session.as_of == observation.as_of
-        and rank(session.status, session.last_error_code)
-        != rank(observation.status, observation.last_error_code)
+        and (session.status, rank(session.status, session.last_error_code))
+        != (observation.status, rank(observation.status, observation.last_error_code))
     )
 
 

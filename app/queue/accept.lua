@@ -1,9 +1,9 @@
 #!lua
 -- absent -> queued, or scheduled where it is not due yet. A resend of a dead letter puts it back.
 -- Refused as a whole where Redis is full: no flag allows more memory here.
-local id, data, description, origin, timeout, delay = unpack(ARGV, 2)
+local id, data, description, origin, timeout, delay, revives = unpack(ARGV, 2)
 local status = redis.call('HGET', JOB .. id, 'status')
-if status == 'failed' and redis.call('ZREM', FAILED, id) == 1 then
+if status == 'failed' and revives == '1' and redis.call('ZREM', FAILED, id) == 1 then
   redis.call('HSET', JOB .. id, 'data', data)  -- what was sent now is of today's form
   revive(id)
   return 'replayed'

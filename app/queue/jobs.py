@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -44,6 +44,7 @@ SCRIPTS = {
         "release",
         "replay",
         "discard",
+        "rewrite",
     )
 }
 
@@ -59,6 +60,7 @@ def _accept_arguments(queue: QueueName, job: NewJob) -> list[Any]:
         queue.name,
         limit,
         job.delay,
+        int(queue.resend_revives),
     ]
 
 
@@ -149,6 +151,10 @@ class JobQueue:
     def discard(self, ids: Sequence[str]) -> int:
         """Remove dead letters for good; returns how many were dead."""
         return int(self._run("discard", *ids)) if ids else 0
+
+    def rewrite(self, id: str, payload: Mapping[str, Any]) -> bool:
+        """Replace a dead letter's payload. False where it is dead no more."""
+        return bool(self._run("rewrite", id, encode(self.queue.function, payload)))
 
     def wait(self, seconds: int = WAIT) -> bool:
         """Wait until a job is queued, for `seconds` at most; takes nothing.

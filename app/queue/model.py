@@ -23,11 +23,14 @@ class QueueName:
 
     name: str
     function: str
-    time_limit: int  # seconds a job may run; RQ shows it as the job's timeout
+    time_limit: int  # seconds a job may run at most; RQ shows it as the job's timeout
+    # Whether accepting a dead letter anew puts it back: a resend of Stripe's does, the clock's
+    # second look at an effect does not.
+    resend_revives: bool
 
 
-EVENTS = QueueName("events", "workers.jobs.process_event", 30)
-EFFECTS = QueueName("effects", "workers.jobs.run_effect", 30)
+EVENTS = QueueName("events", "workers.jobs.process_event", 20, True)
+EFFECTS = QueueName("effects", "workers.jobs.run_effect", 20, False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from pathlib import Path
 from types import TracebackType
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 # Seconds a server may take to answer; a laptop takes a tenth of one.
 START_WITHIN = 10.0
@@ -68,7 +70,7 @@ class Valkey:
 
     def _await_answer(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_WITHIN
-        with Redis(port=self.port, socket_timeout=1, retry=None) as client:
+        with Redis(port=self.port, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
             while time.monotonic() < deadline and process.poll() is None:
                 try:
                     if client.ping():

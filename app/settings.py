@@ -1,0 +1,178 @@
+"""The environment, read once in the entry points into one frozen object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Secret
+
+from app.domain.effects import Policy
+from app.domain.errors import Misconfigured
+
+T = TypeVar("T")
+
+# A token that can be guessed is none: 16 characters of a random one are out of reach.
+SHORTEST_TOKEN = 16
+DEFAULT_DATABASE = "sqlite:///identity.db"
+DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
+DEFAULT_STRIPE_API = "https://api.stripe.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says. Secrets are masked when printed."""
+
+    webhook_secrets: tuple[Secret, ...] = ()
+    stripe_api_key: Secret | None = None
+    stripe_api_base: str = DEFAULT_STRIPE_API
+    redis_url: Secret = field(default_factory=lambda: Secret(DEFAULT_REDIS))
+    redis_verify: bool = True
+    database_url: Secret = field(default_factory=lambda: Secret(DEFAULT_DATABASE))
+    api_tokens: tuple[Secret, ...] = ()
+    reference_metadata_keys: tuple[str, ...] = ()
+    max_attempts: int | None = None
+    redact_after_days: int | None = None
+    port: int = 8000
+    web_concurrency: int = 1
+    event_workers: int = 2
+    lease_seconds: int = 60
+    log_format: str = "json"
+
+    @property
+    def livemode(self) -> bool:
+        """The mode of the API key: test where there is none."""
+        return self.stripe_api_key is not None and "_live_" in str(self.stripe_api_key)
+
+    @property
+    def policy(self) -> Policy:
+        """What the handlers may ask for under these settings."""
+        return Policy(
+            check_back=self.stripe_api_key is not None,
+            max_attempts=self.max_attempts,
+            redact_after_days=self.redact_after_days,
+        )
+
+    @classmethod
+    def from_environment(
+        cls, environment: Mapping[str, str], *, needed: Collection[str] = ()
+    ) -> Settings:
+        """Read every variable; `needed` names those this process cannot do without.
+
+        Raises Misconfigured with a line for each that is missing or wrong, all at once.
+        """
+        return _Reader(environment, needed).settings()
+
+
+class _Reader:
+    """Reads variables one by one and gathers what is wrong with them."""
+
+    def __init__(self, environment: Mapping[str, str], needed: Collection[str]) -> None:
+        self.environment = environment
+        self.problems = [f"{name} is not set" for name in needed if not environment.get(name)]
+
+    def settings(self) -> Settings:
+        settings = Settings(
+            webhook_secrets=self.read("STRIPE_WEBHOOK_SECRET", _webhook_secrets, ()),
+            stripe_api_key=self.read("STRIPE_API_KEY", _api_key, None),
+            stripe_api_base=self.read("STRIPE_API_BASE", _http_url, DEFAULT_STRIPE_API),
+            redis_url=self.read("REDIS_URL", _redis_url, Secret(DEFAULT_REDIS)),
+            redis_verify=self.read("REDIS_TLS_VERIFY", _switch, True),
+            database_url=self.read("DATABASE_URL", _database_url, Secret(DEFAULT_DATABASE)),
+            api_tokens=self.read("API_TOKENS", _tokens, ()),
+            reference_metadata_keys=self.read("REFERENCE_METADATA_KEYS", _list, ()),
+            max_attempts=self.read("MAX_ATTEMPTS", _whole(1, 1000), None),
+            redact_after_days=self.read("REDACT_AFTER_DAYS", _whole(1, 3650), None),
+            port=self.read("PORT", _whole(0, 65535), 8000),
+            web_concurrency=self.read("WEB_CONCURRENCY", _whole(1, 64), 1),
+            event_workers=self.read("EVENT_WORKERS", _whole(1, 64), 2),
+            lease_seconds=self.read("LEASE_SECONDS", _whole(2, 3600), 60),
+            log_format=self.read("LOG_FORMAT", _choice("json", "text"), "json"),
+        )
+        # A dyno's disk is gone with the dyno, and so would the ledger be.
+        if "DYNO" in self.environment and str(settings.database_url).startswith("sqlite"):
+            self.problems.append(
+                "DATABASE_URL is SQLite, which is lost with the dyno: add a PostgreSQL"
+            )
+        if self.problems:
+            raise Misconfigured(self.problems)
+        return settings
+
+    def read(self, name: str, convert: Callable[[str], T], default: T) -> T:
+        text = self.environment.get(name, "").strip()
+        if not text:
+            return default
+        try:
+            return convert(text)
+        except ValueError as error:  # its text is one of ours below, and holds no value
+            self.problems.append(f"{name} {error}")
+            return default
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _webhook_secrets(text: str) -> tuple[Secret, ...]:
+    secrets = _list(text)
+    if not all(secret.startswith("whsec_") for secret in secrets):
+        raise ValueError("has to be one or several signing secrets (whsec_…), comma-separated")
+    return tuple(Secret(secret) for secret in secrets)
+
+
+def _api_key(text: str) -> Secret:
+    if not re.match(r"[sr]k_(test|live)_\S+\Z", text):
+        raise ValueError("has to be a secret or restricted key (sk_test_…, rk_live_…)")
+    return Secret(text)
+
+
+def _tokens(text: str) -> tuple[Secret, ...]:
+    tokens = _list(text)
+    if any(len(token) < SHORTEST_TOKEN or not token.isascii() for token in tokens):
+        raise ValueError(f"has a token of under {SHORTEST_TOKEN} ASCII characters")
+    return tuple(Secret(token) for token in tokens)
+
+
+def _http_url(text: str) -> str:
+    if urlsplit(text).scheme not in ("http", "https") or not urlsplit(text).hostname:
+        raise ValueError("has to be an http:// or https:// address")
+    return text.rstrip("/")
+
+
+def _redis_url(text: str) -> Secret:
+    if urlsplit(text).scheme not in ("redis", "rediss", "unix"):
+        raise ValueError("has to start with redis://, rediss:// or unix://")
+    return Secret(text)
+
+
+def _database_url(text: str) -> Secret:
+    if urlsplit(text).scheme not in ("sqlite", "postgres", "postgresql", "postgresql+psycopg"):
+        raise ValueError("has to start with postgres://, postgresql:// or sqlite:///")
+    return Secret(text)
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise ValueError(f"has to be a whole number from {least} to {most}")
+        return int(text)
+
+    return convert
+
+
+def _choice(*words: str) -> Callable[[str], str]:
+    def convert(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"has to be {' or '.join(words)}")
+        return text
+
+    return convert
+
+
+def _switch(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError("has to be 0 or 1")
+    return text == "1"

@@ -1,0 +1,43 @@
+"""`python -m app.web`: serves the web application on PORT."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import uvicorn
+
+from app.domain.errors import Misconfigured
+from app.settings import Settings
+from app.web.main import NEEDED
+
+# Seconds a stopping server waits for requests: Heroku kills after 30.
+DRAIN = 20
+# Seconds an idle connection is kept; longer than usual routers keep theirs, so that they close it.
+KEEP_ALIVE = 95
+
+
+def main() -> None:
+    """Exit code 2 where a setting is missing or wrong."""
+    try:
+        settings = Settings.from_environment(os.environ, needed=NEEDED)
+    except Misconfigured as error:
+        print(*error.problems, sep="\n", file=sys.stderr)  # noqa: T201  # before logs are set up
+        sys.exit(2)
+    uvicorn.run(
+        "app.web.main:from_environment",
+        factory=True,
+        host=os.environ.get("HOST", "0.0.0.0"),  # noqa: S104  # a dyno's router is another host
+        port=settings.port,
+        workers=settings.web_concurrency,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=DRAIN,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""`GET /healthz`: the process lives. `GET /readyz`: it can take deliveries."""
+
+from __future__ import annotations
+
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from app.domain.errors import Permanent, QueueUnavailable, Transient
+from app.ledger.ledger import Ledger
+from app.queue.jobs import AsyncJobQueue
+
+
+async def healthz(request: Request) -> Response:
+    """200 as long as the event loop turns."""
+    return JSONResponse({"status": "ok"})
+
+
+class Readiness:
+    """Whether the process should be sent requests."""
+
+    def __init__(self, queue: AsyncJobQueue, ledger: Ledger) -> None:
+        """The two stores that the process asks."""
+        self._queue = queue
+        self._ledger = ledger
+
+    async def __call__(self, request: Request) -> Response:
+        """200 or 503, by Redis alone: a webhook needs no SQL, and has to go on without."""
+        told = {"redis": "ok", "ledger": "ok"}
+        try:
+            await self._queue.ping()
+        except QueueUnavailable as failure:
+            told["redis"] = str(failure)
+        try:
+            await to_thread.run_sync(self._ledger.ping)
+        except (Transient, Permanent) as failure:
+            told["ledger"] = str(failure)
+        ready = told["redis"] == "ok"
+        return JSONResponse(
+            {"status": "ready" if ready else "not ready", **told}, 200 if ready else 503
+        )

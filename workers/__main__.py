@@ -1,0 +1,90 @@
+"""`python -m workers`: event workers, an effects worker and the clock, under one supervisor."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from functools import partial
+
+from redis.exceptions import ConnectionError, TimeoutError
+
+from app.domain.errors import Misconfigured
+from app.logs import configure, get_logger
+from app.queue.jobs import JobQueue
+from app.settings import Settings
+from workers.clock import TICK, Clock
+from workers.jobs import Context, call
+from workers.supervisor import Child, Supervisor, orphaned
+from workers.worker import Worker
+
+log = get_logger("workers")
+
+# Seconds between two tries to reach Redis before a worker can register.
+REDIS_RETRY = 1.0
+
+
+def work(
+    settings: Settings,
+    parent: int,
+    queue_of: Callable[[Context], JobQueue],
+    over_by: ctypes.c_double,
+) -> None:
+    """One worker of one queue, until it is told to stop."""
+    context = Context.of(settings)
+
+    def progress(limit: float) -> None:
+        over_by.value = time.monotonic() + limit if limit else 0.0
+
+    while not orphaned(parent):
+        try:
+            worker = Worker(
+                queue_of(context),
+                partial(call, context=context),
+                lease=settings.lease_seconds,
+                token=lambda: uuid.uuid4().hex,
+                chance=random.SystemRandom().random,
+                progress=progress,
+                abandoned=partial(orphaned, parent),
+            )
+            worker.work()
+            return
+        except (ConnectionError, TimeoutError) as error:
+            log.warning("waiting for Redis", error=type(error).__name__)
+            time.sleep(REDIS_RETRY)
+
+
+def tick(settings: Settings, parent: int, over_by: ctypes.c_double) -> None:
+    """The clock, until SIGTERM ends it: each of its steps is atomic."""
+    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))
+    clock = Clock(Context.of(settings))
+    while not orphaned(parent):
+        clock.run_once()
+        time.sleep(TICK)
+
+
+def main() -> None:
+    """Exit code 0 after SIGTERM, 2 where a setting is wrong."""
+    try:
+        settings = Settings.from_environment(os.environ)
+    except Misconfigured as error:
+        print(*error.problems, sep="\n", file=sys.stderr)  # noqa: T201  # before logs are set up
+        sys.exit(2)
+    configure(settings.log_format)
+    parent = os.getpid()
+    events = [
+        Child(f"events-{number}", partial(work, settings, parent, lambda c: c.events))
+        for number in range(1, settings.event_workers + 1)
+    ]
+    effects = Child("effects", partial(work, settings, parent, lambda c: c.effects))
+    clock = Child("clock", partial(tick, settings, parent))
+    Supervisor([*events, effects, clock]).run()
+
+
+if __name__ == "__main__":
+    main()

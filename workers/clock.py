@@ -1,0 +1,53 @@
+"""What happens by time alone: lost leases, due jobs, effects whose process died."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from app.domain.errors import Transient
+from app.logs import get_logger
+from workers.jobs import Context, effect_job
+
+log = get_logger("clock")
+
+# Seconds between two looks at the leases and at what is due.
+TICK = 1.0
+# Seconds between two looks at the ledger for effects that no queue holds.
+EFFECTS_EVERY = 15.0
+# Seconds an effect may wait for its own process to queue it.
+EFFECT_GRACE = 30
+EFFECTS_AT_ONCE = 500
+
+
+class Clock:
+    """One of any number of clocks: each step is atomic or can be done twice."""
+
+    def __init__(self, context: Context, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """`monotonic` gives seconds for the clock's own rhythm."""
+        self._context = context
+        self._monotonic = monotonic
+        self._next_effects = monotonic()
+
+    def run_once(self) -> None:
+        """Do all that is due now. What a store cannot take now is tried at the next turn."""
+        for queue in (self._context.events, self._context.effects):
+            self._try(f"release {queue.queue.name}", queue.release)
+        if self._monotonic() >= self._next_effects:
+            self._next_effects = self._monotonic() + EFFECTS_EVERY
+            self._try("queue effects", self.queue_effects)
+
+    def queue_effects(self) -> int:
+        """Queue the effects that a process committed and died before it queued them."""
+        now = self._context.now()
+        rows = self._context.ledger.effects_due_unsent(int(now) - EFFECT_GRACE, EFFECTS_AT_ONCE)
+        if rows:
+            self._context.effects.accept_all([effect_job(row, now) for row in rows])
+            self._context.ledger.mark_enqueued([row.id for row in rows], int(now))
+        return len(rows)
+
+    def _try(self, what: str, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except Transient as error:
+            log.warning("not now", step=what, error=str(error))

@@ -1,0 +1,75 @@
+"""How each effect is done. At least once: every one of them can be done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from app.domain.effects import EffectRow
+from app.queue.dead_letters import DeadLetters
+from app.queue.model import EVENTS
+from app.stripe_api import StripeApi, StripeUnavailable
+
+if TYPE_CHECKING:
+    from workers.jobs import Context
+
+Outcome = Literal["done", "dropped"]
+Runner = Callable[[EffectRow, "Context"], Outcome]
+
+
+def _api(row: EffectRow, context: Context) -> StripeApi | None:
+    """The API that knows the row's session: none without a key, or with one of the other mode."""
+    return context.stripe if row.livemode == context.settings.livemode else None
+
+
+def check_back(row: EffectRow, context: Context) -> Outcome:
+    """Ask Stripe what is true of the session, and merge the answer."""
+    stripe = _api(row, context)
+    if stripe is None:
+        return "dropped"
+    context.apply(stripe.retrieve(row.session_id, row.account))
+    return "done"
+
+
+def cancel(row: EffectRow, context: Context) -> Outcome:
+    """Close the session, unless the person has gone on meanwhile."""
+    stripe = _api(row, context)
+    if stripe is None:
+        return "dropped"
+    seen = stripe.retrieve(row.session_id, row.account)
+    if seen.status == "requires_input":
+        seen = stripe.cancel(row.session_id, row.account, row.id)
+    context.apply(seen)
+    return "done"
+
+
+def redact(row: EffectRow, context: Context) -> Outcome:
+    """Have the session redacted; one that is being processed is tried again later."""
+    stripe = _api(row, context)
+    if stripe is None:
+        return "dropped"
+    seen = stripe.retrieve(row.session_id, row.account)
+    if seen.redaction is None:
+        if seen.status == "processing":
+            raise StripeUnavailable("a session cannot be redacted while it is processing")
+        seen = stripe.redact(row.session_id, row.account, row.id)
+    context.apply(seen)
+    return "done"
+
+
+def purge(row: EffectRow, context: Context) -> Outcome:
+    """Take the reference out of the redacted session's dead letters: the ledger knows it."""
+    for letter in DeadLetters(context.events.connection, EVENTS):
+        if letter.payload.get("session_id") == row.session_id:
+            context.events.rewrite(
+                letter.id, {**letter.payload, "reference": None, "reference_source": 0}
+            )
+    return "done"
+
+
+EFFECT_RUNNERS: dict[str, Runner] = {
+    "check_back": check_back,
+    "cancel": cancel,
+    "redact": redact,
+    "purge": purge,
+}

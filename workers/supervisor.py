@@ -1,0 +1,130 @@
+"""Starts the children, restarts one that dies or hangs, and lets them finish on SIGTERM."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from multiprocessing.sharedctypes import RawValue
+
+from app.logs import get_logger
+
+log = get_logger("supervisor")
+
+# Heroku kills 30 s after SIGTERM: children get 22, so that we end within 25.
+DRAIN = 22.0
+# Seconds over its time limit after which a job is taken to hang where no signal reaches it.
+HANG_GRACE = 5.0
+# A child that dies young is started again after a second, doubling to half a minute.
+YOUNG, FIRST_DELAY, LONGEST_DELAY = 10.0, 1.0, 30.0
+LOOK_EVERY = 0.5
+
+# A child's work. It is told when its present job must be over (monotonic seconds; 0 for never).
+Work = Callable[[ctypes.c_double], None]
+
+
+@dataclass
+class Child:
+    """One kind of work and the process that does it now."""
+
+    name: str
+    work: Work
+    process: multiprocessing.process.BaseProcess | None = None
+    over_by: ctypes.c_double = field(default_factory=lambda: RawValue(ctypes.c_double, 0.0))
+    started: float = 0.0
+    delay: float = FIRST_DELAY
+    start_at: float = 0.0
+
+
+class Supervisor:
+    """Keeps one process for each child until it is asked to stop."""
+
+    def __init__(self, children: list[Child]) -> None:
+        """Children are forked, so what they need must be imported and nothing connected."""
+        self._children = children
+        self._stopping = False
+        self._fork = multiprocessing.get_context("fork")
+
+    def run(self) -> None:
+        """Until SIGTERM or SIGINT; returns when every child has ended."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        while not self._stopping:
+            self.run_once()
+            sentinels = [child.process.sentinel for child in self._children if child.process]
+            wait(sentinels, LOOK_EVERY)
+        self._drain()
+
+    def run_once(self) -> None:
+        """Start what is not running and may, and kill what hangs."""
+        now = time.monotonic()
+        for child in self._children:
+            if child.process is not None and not child.process.is_alive():
+                self._note_death(child, now)
+            if child.process is None and now >= child.start_at:
+                self._start(child, now)
+            over_by = child.over_by.value
+            if child.process is not None and over_by and now > over_by + HANG_GRACE:
+                log.error("child hangs; killed", child=child.name, pid=child.process.pid)
+                child.process.kill()
+
+    def _start(self, child: Child, now: float) -> None:
+        child.over_by.value = 0.0
+        child.process = self._fork.Process(target=_run_child, args=(child,), name=child.name)
+        child.process.start()
+        child.started = now
+        log.info("child started", child=child.name, pid=child.process.pid)
+
+    def _note_death(self, child: Child, now: float) -> None:
+        process = child.process
+        if process is None:
+            return
+        lived = now - child.started
+        child.delay = FIRST_DELAY if lived > YOUNG else min(child.delay * 2, LONGEST_DELAY)
+        child.start_at = now if lived > YOUNG else now + child.delay
+        log.warning(
+            "child died",
+            child=child.name,
+            pid=process.pid,
+            exit_code=process.exitcode,
+            restart_in=round(child.start_at - now, 1),
+        )
+        process.close()
+        child.process = None
+
+    def _drain(self) -> None:
+        processes = [child.process for child in self._children if child.process]
+        log.info("stopping", children=len(processes))
+        for process in processes:
+            if process.is_alive():
+                process.terminate()
+        deadline = time.monotonic() + DRAIN
+        for process in processes:
+            process.join(max(0.0, deadline - time.monotonic()))
+            if process.is_alive():
+                # Its jobs are taken up when their lease ends.
+                log.warning("child did not finish; killed", child=process.name, pid=process.pid)
+                process.kill()
+                process.join()
+        log.info("stopped")
+
+    def _stop(self, signum: int, frame: object) -> None:
+        self._stopping = True
+
+
+def _run_child(child: Child) -> None:
+    """In the child: its work, and an end without the parent's exit handlers."""
+    # Until the work sets its own, a stop signal just ends us: nothing is held yet.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C; our parent tells us
+    child.work(child.over_by)
+
+
+def orphaned(parent: int) -> bool:
+    """Whether the process `parent` that started us is gone: SIGKILL leaves it no last word."""
+    return os.getppid() != parent
