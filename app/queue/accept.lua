@@ -3,7 +3,9 @@
 -- Refused as a whole where Redis is full: no flag allows more memory here.
 local id, data, description, origin, timeout, delay, revives = unpack(ARGV, 2)
 local status = redis.call('HGET', JOB .. id, 'status')
-if status == 'failed' and revives == '1' and redis.call('ZREM', FAILED, id) == 1 then
+-- RQ's own requeue, killed halfway, leaves a failed job in no registry: this alone brings it back.
+if status == 'failed' and (revives == '1' or not redis.call('ZSCORE', FAILED, id)) then
+  redis.call('ZREM', FAILED, id)
   redis.call('HSET', JOB .. id, 'data', data)  -- what was sent now is of today's form
   revive(id)
   return 'replayed'

@@ -64,6 +64,9 @@ def translated_errors() -> Iterator[None]:
         raise QueueUnavailable(f"Redis cannot be reached ({type(error).__name__})") from error
     except exceptions.ResponseError as error:
         answer = str(error)
-        if isinstance(error, exceptions.OutOfMemoryError) or answer.startswith(_UNABLE):
+        # The client takes the code off the answers that it has a class for.
+        if error.status_code and not answer.startswith(error.status_code):
+            answer = f"{error.status_code} {answer}"
+        if answer.startswith(_UNABLE):
             raise QueueUnavailable(f"Redis refuses: {answer[:80]}") from error
         raise

@@ -46,7 +46,7 @@ class DeadLetters:
             if self._connection.zscore(self._key, id) is None:
                 return None
             fields = self._connection.hgetall(Job.redis_job_namespace_prefix + id)
-        return _dead_letter(id, cast(dict[bytes, bytes], fields))
+        return _dead_letter(id, cast(dict[bytes, bytes], fields)) if fields else None
 
     def __iter__(self) -> Iterator[DeadLetter]:
         """All dead letters, newest first, read a page at a time.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from redis import Redis
 from redis import asyncio as redis_asyncio
+from redis.exceptions import OutOfMemoryError
 from rq.job import Job
 
 from app.queue.connection import translated_errors
@@ -115,8 +117,12 @@ class JobQueue:
                 self._scripts["accept"](
                     self._keys, _accept_arguments(self.queue, job), cast(Redis, pipeline)
                 )
-            answers = cast(list[bytes], pipeline.execute())
-        return [answer.decode() for answer in answers]
+            # The client would add the command to an error's text, and so what the job holds.
+            answers = cast(list[bytes | Exception], pipeline.execute(raise_on_error=False))
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+        return [cast(bytes, answer).decode() for answer in answers]
 
     def claim(self, token: str, lease: float, most: int) -> list[Claimed]:
         """Take up to `most` queued jobs under one lease of `lease` seconds, named by `token`."""
@@ -164,7 +170,14 @@ class JobQueue:
         """
         with translated_errors():
             queue = self._keys[0]
-            return self.connection.blmove(queue, queue, seconds, "LEFT", "LEFT") is not None
+            try:
+                return self.connection.blmove(queue, queue, seconds, "LEFT", "LEFT") is not None
+            except OutOfMemoryError:
+                # A full Redis refuses even this, but not a claim, and claims are what empties it.
+                if self.connection.llen(queue):
+                    return True
+                time.sleep(seconds)
+                return False
 
     def counts(self) -> dict[str, int]:
         """How many jobs are where: queued, started, scheduled, failed."""

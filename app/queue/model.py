@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -83,7 +84,12 @@ def encode(function: str, *arguments: Any) -> str:
 
 def decode(data: bytes) -> tuple[str, list[Any]]:
     """The function's name and arguments of a job. Raises ValueError where it is not JSON's form."""
-    function, _, arguments, _ = json.loads(data)
-    if not isinstance(function, str) or not isinstance(arguments, list):
-        raise ValueError("a job's data is [function, null, [arguments], {}]")
-    return function, arguments
+    if data.startswith(b"x"):  # a job that RQ's tools have saved again is compressed
+        try:
+            data = zlib.decompress(data)
+        except zlib.error as error:
+            raise ValueError("a job's data is neither JSON nor compressed") from error
+    match json.loads(data):
+        case [str(function), _, list(arguments), _]:
+            return function, arguments
+    raise ValueError("a job's data is [function, null, [arguments], {}]")

@@ -1,0 +1,101 @@
+"""`identity dev`: the whole product on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from app.cli.local.stack import ROOT, NotStarted, Secrets, Stack
+from app.domain.errors import Misconfigured
+from app.settings import Settings
+
+FOLDER = ROOT / ".data"
+
+
+@click.command()
+@click.option("--port", default=8000, show_default=True, help="The web process' port.")
+@click.option("--sandbox-port", default=12111, show_default=True, help="The local Stripe's port.")
+@click.option("--folder", type=click.Path(path_type=Path), default=FOLDER, help="Keeps the data.")
+def dev(port: int, sandbox_port: int, folder: Path) -> None:
+    """Start Valkey, a local Stripe Identity, web and workers, and stay until Ctrl-C.
+
+    Data and logs stay in .data/, so the next start finds them again. With a Stripe account, set
+    STRIPE_WEBHOOK_SECRET to what `stripe listen` prints: real test-mode events are then taken too.
+    """
+    kept = _secrets(folder)
+    own = os.environ.get("STRIPE_WEBHOOK_SECRET", "")
+    if own:
+        Settings.from_environment({"STRIPE_WEBHOOK_SECRET": own})  # says what is wrong with it
+        kept = Secrets(f"{kept.webhook},{own}", kept.api_key, kept.api_token)
+    stack = Stack(folder.resolve(), kept, web_port=port, sandbox_port=sandbox_port)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with stack:
+        try:
+            stack.start(lambda what: click.echo(f"starting {what} …"))
+            click.echo(_what_to_try(stack))
+            while (dead := stack.dead()) is None:
+                time.sleep(0.5)
+            raise NotStarted(f"{dead} has ended; its log is {folder / (dead + '.log')}")
+        except (NotStarted, RuntimeError) as error:
+            raise click.ClickException(str(error)) from None
+        except KeyboardInterrupt:
+            click.echo("\nstopping: workers and web first, Valkey last …")
+    click.echo(f"stopped. Data stays in {folder}; delete it to start afresh.")
+
+
+def _secrets(folder: Path) -> Secrets:
+    """The folder's own secrets, made at the first start, so that what was told stays true."""
+    file = folder / "secrets.json"
+    if file.exists():
+        try:
+            return Secrets(**json.loads(file.read_text()))
+        except (ValueError, TypeError):
+            raise Misconfigured(
+                [f"{file} cannot be read: delete it to have it made anew"]
+            ) from None
+    made = Secrets(
+        webhook="whsec_" + secrets.token_hex(16),
+        api_key="sk_test_" + secrets.token_hex(16),
+        api_token=secrets.token_hex(16),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(asdict(made)))
+    return made
+
+
+def _what_to_try(stack: Stack) -> str:
+    keys, web, sandbox = stack.secrets, stack.web, stack.sandbox
+    return f"""
+  web        {web}            logs and data in {stack.folder}
+  sandbox    {sandbox}        a local Stripe Identity
+  Redis      {stack.valkey.url}
+  ledger     {stack.database_url}
+
+Try, in another terminal:
+
+  # open a session for user_1, as your backend would
+  curl -s {sandbox}/v1/identity/verification_sessions -u {keys.api_key}: \\
+    -d type=document -d client_reference_id=user_1
+
+  # open the "url" it answers in a browser and choose an outcome; or without a browser:
+  curl -s {sandbox}/_sandbox/sessions/vs_…/submit -d '{{"outcome": "verified"}}'
+
+  # read how user_1 stands
+  curl -s {web}/v1/references/user_1 -H 'Authorization: Bearer {keys.api_token}'
+
+With a Stripe account, in test mode:
+
+  stripe listen --forward-to {web.removeprefix("http://")}/webhooks/stripe
+  # then stop here, and start again with the secret that it prints:
+  STRIPE_WEBHOOK_SECRET=whsec_… python -m app dev
+
+Ctrl-C takes everything down.
+"""

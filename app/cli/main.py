@@ -1,0 +1,37 @@
+"""`identity`, or `python -m app`: what an operator types."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from app.cli.demo import demo
+from app.cli.dev import dev
+from app.cli.migrate import migrate
+from app.domain.errors import IdentityError, Misconfigured
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def identity() -> None:
+    """Keeps your record of each user in step with Stripe Identity.
+
+    Start with `demo`, which needs no Stripe account; then `dev`, which stays up.
+    """
+
+
+for command in (demo, dev, migrate):
+    identity.add_command(command)
+
+
+def main() -> None:
+    """Exit code 0, 1 where something failed, 2 where the call or a setting is wrong."""
+    try:
+        identity(prog_name="identity")
+    except Misconfigured as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        sys.exit(2)
+    except IdentityError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
