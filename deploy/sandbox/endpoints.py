@@ -1,0 +1,74 @@
+"""Webhook endpoints: who is told of which events."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploy.sandbox import params
+from deploy.sandbox.events import PREFIX, TYPES, Event
+
+# These have to be enabled by name: https://docs.stripe.com/api/webhook_endpoints/object.
+_NOT_IN_ALL = (PREFIX + "redacted",)
+
+_CHANGEABLE: dict[str, params.Reader] = {
+    "url": params.url,
+    "enabled_events": params.array(params.string(100), max_items=500),
+    "description": params.string(clearable=True),
+    "metadata": params.metadata,
+    "expand": params.array(params.string()),
+}
+CREATE: dict[str, params.Reader] = {
+    **_CHANGEABLE,
+    "api_version": params.string(100),
+    "connect": params.boolean,
+}
+UPDATE: dict[str, params.Reader] = {**_CHANGEABLE, "disabled": params.boolean}
+
+
+@dataclass
+class Endpoint:
+    """One webhook endpoint and its signing secret."""
+
+    id: str
+    url: str
+    secret: str
+    livemode: bool
+    created: int
+    enabled_events: list[str] = field(default_factory=lambda: list(TYPES))
+    description: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    api_version: str | None = None
+    disabled: bool = False
+
+    def wants(self, event: Event) -> bool:
+        """Whether the event is sent here."""
+        if self.disabled or self.livemode != event.livemode:
+            return False
+        if event.type in self.enabled_events:
+            return True
+        return "*" in self.enabled_events and event.type not in _NOT_IN_ALL
+
+    def update(self, given: dict[str, Any]) -> None:
+        """Take the given parameters of Stripe's update, in their types. Raises StripeError."""
+        # First, because it alone can be refused.
+        self.metadata = params.merge_metadata(self.metadata, given.get("metadata", {}))
+        self.url = given.get("url", self.url)
+        self.enabled_events = given.get("enabled_events", self.enabled_events)
+        self.description = given.get("description", self.description) or None
+        self.disabled = given.get("disabled", self.disabled)
+
+    def render(self, with_secret: bool = False) -> dict[str, Any]:
+        """Stripe's object; the secret is only shown at creation."""
+        shown = {
+            "id": self.id,
+            "object": "webhook_endpoint",
+            "api_version": self.api_version,
+            "application": None,
+            "created": self.created,
+            "description": self.description,
+            "enabled_events": self.enabled_events,
+            "livemode": self.livemode,
+            "metadata": self.metadata,
+            "status": "disabled" if self.disabled else "enabled",
+            "url": self.url,
+        }
+        return {**shown, "secret": self.secret} if with_secret else shown

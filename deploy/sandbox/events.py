@@ -1,0 +1,68 @@
+"""Events: what happened to a session, as Stripe keeps and sends it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+# The version that an event is rendered in where the endpoint asks for none.
+API_VERSION = "2026-10-28.endive"
+# Stripe's Events API goes back this far: https://docs.stripe.com/api/events.
+RETENTION = 30 * 24 * 3600
+PREFIX = "identity.verification_session."
+TYPES = tuple(
+    PREFIX + name
+    for name in ("created", "processing", "requires_input", "verified", "canceled", "redacted")
+)
+
+
+@dataclass
+class Event:
+    """One event. `pending` and `failed` hold the ids of the endpoints still to be told of it,
+    and of those that never were."""
+
+    id: str
+    type: str
+    created: int
+    livemode: bool
+    object: dict[str, Any]
+    request: dict[str, str | None]
+    pending: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def render(self, api_version: str | None = None) -> dict[str, Any]:
+        """Stripe's object: https://docs.stripe.com/api/events/object."""
+        return {
+            "id": self.id,
+            "object": "event",
+            "api_version": api_version or API_VERSION,
+            "created": self.created,
+            "data": {"object": self.object},
+            "livemode": self.livemode,
+            "pending_webhooks": len(self.pending),
+            "request": self.request,
+            "type": self.type,
+        }
+
+    def delivered(self, endpoint_id: str) -> None:
+        """An endpoint has answered 2xx."""
+        for endpoints in (self.pending, self.failed):
+            if endpoint_id in endpoints:
+                endpoints.remove(endpoint_id)
+
+    def given_up(self, endpoint_id: str) -> None:
+        """An endpoint will not be told."""
+        if endpoint_id in self.pending:
+            self.pending.remove(endpoint_id)
+            self.failed.append(endpoint_id)
+
+
+def matches(event: Event, filters: dict[str, Any]) -> bool:
+    """Whether an event passes `type` (with `*` at its end), `types` and `delivery_success`."""
+    wanted: Iterable[str] = filters.get("types") or [filters.get("type", "*")]
+    if not any(
+        event.type.startswith(name[:-1]) if name.endswith("*") else event.type == name
+        for name in wanted
+    ):
+        return False
+    success = filters.get("delivery_success")
+    return success is None or success == (not event.pending and not event.failed)

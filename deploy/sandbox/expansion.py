@@ -1,0 +1,95 @@
+"""`expand`: what Stripe shows of a session or a report only when asked.
+
+Dates of birth and the numbers of people and documents need a restricted key on top:
+https://docs.stripe.com/identity/access-verification-results.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from deploy.sandbox.errors import invalid_parameter, not_permitted
+from deploy.sandbox.session import VERIFIED, Session
+from deploy.sandbox.state import State
+
+_OUTPUTS = "verified_outputs"
+_REPORT = "last_verification_report"
+_SENSITIVE_OUTPUTS = ("dob", "id_number")
+_SENSITIVE_IN_REPORT = (
+    "document.dob",
+    "document.expiration_date",
+    "document.number",
+    "id_number.dob",
+    "id_number.id_number",
+)
+_NAMES = {
+    _OUTPUTS,
+    _REPORT,
+    *(f"{_OUTPUTS}.{name}" for name in _SENSITIVE_OUTPUTS),
+    *(f"{_REPORT}.{name}" for name in _SENSITIVE_IN_REPORT),
+}
+
+
+def read_expand(given: dict[str, Any], restricted: bool) -> list[str]:
+    """The expansions of a call about sessions, or of a list of them (`data.…`).
+
+    Raises StripeError for those that there are not, or that need a restricted key.
+    """
+    names = [name.removeprefix("data.") for name in given.get("expand", [])]
+    for name in names:
+        if name not in _NAMES:
+            raise invalid_parameter("expand", f"This property cannot be expanded ({name}).")
+    _permit([name for name in names if "." in name], restricted)
+    return names
+
+
+def read_report_expand(given: dict[str, Any], restricted: bool) -> list[str]:
+    """The expansions of a call about a report. Raises StripeError as `read_expand` does."""
+    names: list[str] = given.get("expand", [])
+    for name in names:
+        if name not in _SENSITIVE_IN_REPORT:
+            raise invalid_parameter("expand", f"This property cannot be expanded ({name}).")
+    _permit(names, restricted)
+    return names
+
+
+def show_session(state: State, session: Session, expand: list[str]) -> dict[str, Any]:
+    """The session as Stripe answers it, with what `expand` names."""
+    shown = session.render(state.base_url)
+    if _asked(expand, _OUTPUTS):
+        # A session that failed, or is no longer verified, has none.
+        outputs = session.verified_outputs if session.status == VERIFIED else None
+        shown[_OUTPUTS] = outputs and _show(outputs, _SENSITIVE_OUTPUTS, _within(expand, _OUTPUTS))
+    if _asked(expand, _REPORT) and session.last_verification_report is not None:
+        report = state.reports[session.last_verification_report]
+        shown[_REPORT] = show_report(report, _within(expand, _REPORT))
+    return shown
+
+
+def show_report(report: dict[str, Any], expand: list[str]) -> dict[str, Any]:
+    """The report as Stripe answers it, with the sensitive fields that `expand` names."""
+    shown = dict(report)
+    for check in ("document", "id_number"):
+        if report[check] is not None:
+            sensitive = _within(_SENSITIVE_IN_REPORT, check)
+            shown[check] = _show(report[check], sensitive, _within(expand, check))
+    return shown
+
+
+def _permit(sensitive: list[str], restricted: bool) -> None:
+    if sensitive and not restricted:
+        raise not_permitted(", ".join(sensitive))
+
+
+def _asked(names: Iterable[str], field: str) -> bool:
+    return any(name == field or name.startswith(f"{field}.") for name in names)
+
+
+def _within(names: Iterable[str], field: str) -> list[str]:
+    return [name.removeprefix(f"{field}.") for name in names if name.startswith(f"{field}.")]
+
+
+def _show(value: dict[str, Any], sensitive: Iterable[str], expand: list[str]) -> dict[str, Any]:
+    return {
+        key: None if key in sensitive and key not in expand else field
+        for key, field in value.items()
+    }

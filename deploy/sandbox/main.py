@@ -1,0 +1,149 @@
+"""The sandbox as an ASGI application."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from deploy.sandbox import api, control, page, storage
+from deploy.sandbox.chaos import Chaos
+from deploy.sandbox.clock import Clock
+from deploy.sandbox.deliveries import Deliveries, Retries
+from deploy.sandbox.endpoints import Endpoint
+from deploy.sandbox.gate import Gate
+from deploy.sandbox.ids import Ids
+from deploy.sandbox.state import State
+from deploy.sandbox.storage import StateFile
+
+_EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a sandbox is to be. `base_url` is where a browser finds it."""
+
+    base_url: str = "http://127.0.0.1:12111"
+    webhook: str | None = None
+    secret: str | None = None
+    seed: int | None = None
+    state_file: Path | None = None
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Build the application, with whatever the state file keeps.
+
+    Raises storage.UnreadableState, or OSError where the state file cannot be opened.
+    """
+    kept = ""
+    if settings.state_file is not None and settings.state_file.exists():
+        kept = settings.state_file.read_text("utf-8")
+    # A seed makes runs repeatable; the ids of a state that was kept must not come up again.
+    seed = None if settings.seed is None else f"{settings.seed}:{len(kept)}"
+    ids = Ids(random.Random(seed))
+    state = State(Clock(), ids, settings.base_url)
+    endpoints: dict[str, Endpoint] = {}
+    if kept:
+        storage.load(kept, state, endpoints)
+    if settings.webhook is not None and settings.secret is not None:
+        _set_webhook(endpoints, settings.webhook, settings.secret, ids, int(state.clock.now()))
+    return _assemble(settings, state, endpoints, ids)
+
+
+def _assemble(
+    settings: Settings, state: State, endpoints: dict[str, Endpoint], ids: Ids
+) -> Starlette:
+    due = asyncio.Event()
+    file = None
+    if settings.state_file is not None:
+        file = StateFile(settings.state_file, state, endpoints)
+
+    def changed() -> None:
+        due.set()
+        if file is not None:
+            file.touch()
+
+    gate = Gate(state.clock, ids, changed)
+    chaos = Chaos(randomness=random.Random(settings.seed))
+    deliveries = Deliveries(endpoints, chaos, Retries(), changed)
+    deliveries.resume(state.events.values())
+    state.publish = deliveries.publish
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        loops = [deliveries.run(), _keep_time(state, due), *([file.run()] if file else [])]
+        async with _running(loops):
+            yield
+        if file is not None:
+            file.write()
+
+    steering = control.Control(state, gate, chaos, deliveries)
+    return Starlette(
+        routes=[
+            *api.routes(api.Api(state, endpoints, ids), gate),
+            Route("/v1/{path:path}", gate.unknown, methods=_EVERY_METHOD),
+            *control.routes(steering, changed),
+            Route("/_sandbox/{path:path}", control.unknown, methods=_EVERY_METHOD),
+            *page.routes(page.Page(state), changed),
+            Route("/", _welcome),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def _set_webhook(
+    endpoints: dict[str, Endpoint], url: str, secret: str, ids: Ids, created: int
+) -> None:
+    """One endpoint in each mode, so that live keys are answered with events as well."""
+    for livemode in (False, True):
+        for endpoint in endpoints.values():
+            if endpoint.url == url and endpoint.livemode == livemode:
+                endpoint.secret = secret
+                break
+        else:
+            endpoint = Endpoint(ids.new("we"), url, secret, livemode, created)
+            endpoints[endpoint.id] = endpoint
+
+
+async def _keep_time(state: State, due: asyncio.Event) -> None:
+    """Let happen what falls due; `due` says that there may be something new to wait for."""
+    while True:
+        due.clear()
+        state.tick()
+        next_due = state.next_due()
+        wait = None if next_due is None else max(0.0, next_due - state.clock.now())
+        try:
+            await asyncio.wait_for(due.wait(), wait)
+        except TimeoutError:
+            continue
+
+
+@asynccontextmanager
+async def _running(loops: Iterable[Coroutine[None, None, None]]) -> AsyncIterator[None]:
+    """Run the loops until the block ends."""
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    for task in tasks:
+        task.add_done_callback(_complain)
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _complain(task: asyncio.Task[None]) -> None:
+    """None of the loops ends by itself: a sandbox that no longer delivers must not look well."""
+    if not task.cancelled() and task.exception() is not None:
+        logging.getLogger("uvicorn.error").error("the sandbox is broken", exc_info=task.exception())
+
+
+async def _welcome(request: Request) -> Response:
+    return PlainTextResponse(
+        "A local Stripe Identity. Point STRIPE_API_BASE here; see /_sandbox/sessions.\n"
+    )
