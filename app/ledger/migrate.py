@@ -1,0 +1,67 @@
+"""Bring a database to the schema of this version, once, however many processes ask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+
+from app.ledger.engine import for_reading, translates_errors
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+# Any fixed number: whoever migrates a ledger in this PostgreSQL database takes this lock.
+ADVISORY_LOCK = 0x1DE_717F
+# Milliseconds. A migration may rewrite a large table, and waits for the one before it.
+MIGRATION_TIMEOUT = 15 * 60 * 1000
+
+
+@translates_errors
+def upgrade(engine: Engine) -> list[str]:
+    """Run the migrations that are missing, in one transaction; gives their ids, oldest first."""
+    applied: list[str] = []
+    config = _config()
+    with engine.begin() as connection:
+        _lock(connection)
+        config.attributes.update(connection=connection, applied=applied)
+        command.upgrade(config, "head")
+    return applied
+
+
+@translates_errors
+def current(engine: Engine) -> str | None:
+    """The id of the database's revision. None where it was never migrated."""
+    with for_reading(engine).connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def head() -> str:
+    """The id of the revision that this version needs."""
+    found = ScriptDirectory.from_config(_config()).get_current_head()
+    assert found is not None  # noqa: S101 - a build without migrations is not one
+    return found
+
+
+def is_current(engine: Engine) -> bool:
+    """Whether the database has the schema of this version."""
+    return current(engine) == head()
+
+
+def _config() -> Config:
+    config = Config()
+    # A percent sign would start an interpolation.
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _lock(connection: Connection) -> None:
+    """Let no other migration run until the transaction ends; SQLite's own has locked already."""
+    if connection.dialect.name != "postgresql":
+        return
+    for name in ("statement_timeout", "lock_timeout"):
+        connection.execute(text(f"SET LOCAL {name} = {MIGRATION_TIMEOUT}"))
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})

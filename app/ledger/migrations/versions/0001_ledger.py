@@ -1,0 +1,160 @@
+"""The ledger's tables, and the view that a team reads standings from.
+
+There is no way down from here, nor from any later migration: it would drop what was recorded.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+# What a team may build on: columns are added here, never renamed or removed.
+VIEW = """
+CREATE VIEW reference_standings AS
+SELECT client_reference_id, account, livemode, status, session_id, since, verified_at, attempts,
+       last_error_code, next_step, redaction, version
+FROM "references"
+WHERE version > 0
+"""
+PENDING = sa.text("status = 'pending'")
+UNSENT = sa.text("enqueued_at IS NULL AND status = 'pending'")
+
+
+def upgrade() -> None:
+    """Create all tables and the view."""
+    _create_events()
+    _create_sessions()
+    _create_references()
+    _create_effects()
+    op.execute(VIEW)
+
+
+def _create_events() -> None:
+    op.create_table(
+        "events",
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("created", sa.BigInteger, nullable=False),
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("livemode", sa.Boolean, nullable=False),
+        sa.Column("session_id", sa.Text, nullable=False),
+        sa.Column("applied_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_events"),
+    )
+
+
+def _create_sessions() -> None:
+    op.create_table(
+        "sessions",
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("livemode", sa.Boolean, nullable=False),
+        sa.Column("created", sa.BigInteger, nullable=False),
+        sa.Column("type", sa.Text),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("last_error_code", sa.Text),
+        sa.Column("report", sa.Text),
+        sa.Column("as_of", sa.BigInteger, nullable=False),
+        sa.Column("event_id", sa.Text, nullable=False),
+        sa.Column("redaction", sa.Text),
+        sa.Column("reference", sa.Text),
+        sa.Column("reference_source", sa.Integer, nullable=False),
+        sa.Column("reference_as_of", sa.BigInteger, nullable=False),
+        sa.Column("since", sa.JSON, nullable=False),
+        sa.Column("reference_key", sa.Text),
+        sa.Column("observations", sa.BigInteger, nullable=False),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("id", "account", "livemode", name="pk_sessions"),
+    )
+    op.create_index("ix_sessions_reference_key", "sessions", ["reference_key"])
+    op.create_table(
+        "attempts",
+        sa.Column("session_id", sa.Text, nullable=False),
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("livemode", sa.Boolean, nullable=False),
+        sa.Column("attempt", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("session_id", "account", "livemode", "attempt", name="pk_attempts"),
+        sa.ForeignKeyConstraint(
+            ["session_id", "account", "livemode"],
+            ["sessions.id", "sessions.account", "sessions.livemode"],
+            name="fk_attempts_sessions",
+        ),
+    )
+
+
+def _create_references() -> None:
+    op.create_table(
+        "references",
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("livemode", sa.Boolean, nullable=False),
+        sa.Column("client_reference_id", sa.Text, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("session_id", sa.Text),
+        sa.Column("since", sa.BigInteger),
+        sa.Column("verified_at", sa.BigInteger),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("last_error_code", sa.Text),
+        sa.Column("next_step", sa.Text, nullable=False),
+        sa.Column("redaction", sa.Text),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("key", name="pk_references"),
+    )
+    op.create_table(
+        "timeline",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=False),
+        sa.Column("reference_key", sa.Text),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("previous_status", sa.Text),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("session_id", sa.Text),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("last_error_code", sa.Text),
+        sa.Column("next_step", sa.Text, nullable=False),
+        sa.Column("redaction", sa.Text),
+        sa.Column("cause", sa.Text, nullable=False),
+        sa.Column("cause_session_id", sa.Text, nullable=False),
+        sa.Column("event_id", sa.Text),
+        sa.Column("as_of", sa.BigInteger, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("note", sa.Text),
+        sa.PrimaryKeyConstraint("id", name="pk_timeline"),
+        sa.ForeignKeyConstraint(["reference_key"], ["references.key"], "fk_timeline_references"),
+    )
+    op.create_index("ix_timeline_reference_key_id", "timeline", ["reference_key", "id"])
+    op.create_index("ix_timeline_event_id", "timeline", ["event_id"])
+
+
+def _create_effects() -> None:
+    op.create_table(
+        "effects",
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("livemode", sa.Boolean, nullable=False),
+        sa.Column("session_id", sa.Text, nullable=False),
+        sa.Column("reference", sa.Text),
+        sa.Column("version", sa.Integer),
+        sa.Column("due", sa.BigInteger, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("enqueued_at", sa.BigInteger),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_effects"),
+    )
+    op.create_index(
+        "ix_effects_unsent",
+        "effects",
+        ["created_at"],
+        sqlite_where=UNSENT,
+        postgresql_where=UNSENT,
+    )
+    op.create_index(
+        "ix_effects_overdue", "effects", ["due"], sqlite_where=PENDING, postgresql_where=PENDING
+    )

@@ -1,0 +1,126 @@
+"""The ledger's statements, built once: building one on each call costs twice its execution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Insert, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.ledger.rows import EFFECT_FIELDS, STANDING_FIELDS, TIMELINE_FIELDS
+from app.ledger.tables import attempts, effects, events, references, sessions, timeline
+
+THIS_SESSION = and_(
+    sessions.c.id == bindparam("session_id"),
+    sessions.c.account == bindparam("session_account"),
+    sessions.c.livemode == bindparam("session_livemode"),
+)
+
+SESSIONS_WITH_ATTEMPTS = select(sessions, attempts.c.attempt).join_from(
+    sessions,
+    attempts,
+    and_(
+        attempts.c.session_id == sessions.c.id,
+        attempts.c.account == sessions.c.account,
+        attempts.c.livemode == sessions.c.livemode,
+    ),
+    isouter=True,
+)
+
+READ_SESSIONS = SESSIONS_WITH_ATTEMPTS.where(sessions.c.reference_key == bindparam("key"))
+# The sessions of one or two references and, as it may belong to neither yet, the one observed.
+READ_CONCERNED = SESSIONS_WITH_ATTEMPTS.where(
+    or_(
+        sessions.c.reference_key == bindparam("key"),
+        sessions.c.reference_key == bindparam("other_key"),
+        THIS_SESSION,
+    )
+)
+UPDATE_SESSION = update(sessions).where(THIS_SESSION)
+
+READ_REFERENCE = select(references).where(references.c.key == bindparam("key"))
+UPDATE_REFERENCE = update(references).where(references.c.key == bindparam("reference_key"))
+ALL_STANDINGS = select(
+    references.c.client_reference_id, *(references.c[name] for name in STANDING_FIELDS)
+).where(
+    references.c.account == bindparam("account"),
+    references.c.livemode == bindparam("livemode"),
+    references.c.version > 0,
+)
+
+INSERT_TIMELINE = insert(timeline).inline()
+NEWEST_TIMELINE = (
+    select(*(timeline.c[name] for name in TIMELINE_FIELDS))
+    .where(timeline.c.reference_key == bindparam("key"))
+    .order_by(timeline.c.id.desc())
+    .limit(bindparam("lines"))
+)
+
+COUNT_EVENTS = select(func.count()).select_from(events)
+HAS_EVENTS = select(events.c.id).where(events.c.id.in_(bindparam("ids", expanding=True)))
+CHANGED_BY = select(timeline.c.event_id).where(
+    timeline.c.event_id.in_(bindparam("ids", expanding=True)), timeline.c.cause != "discarded"
+)
+REFERENCE_OF = select(sessions.c.reference).where(THIS_SESSION)
+HAS_EVENT = select(events.c.id).where(events.c.id == bindparam("id"))
+
+UNSENT_EFFECTS = (
+    select(*(effects.c[name] for name in EFFECT_FIELDS))
+    .where(
+        effects.c.status == "pending",
+        or_(
+            and_(effects.c.enqueued_at.is_(None), effects.c.created_at < bindparam("before")),
+            and_(
+                effects.c.due < bindparam("overdue"), effects.c.enqueued_at < bindparam("overdue")
+            ),
+        ),
+    )
+    .order_by(effects.c.created_at, effects.c.id)
+    .limit(bindparam("rows"))
+)
+EFFECT_STATUS = select(effects.c.status).where(effects.c.id == bindparam("id"))
+MARK_EFFECT = update(effects).where(effects.c.id == bindparam("effect_id"))
+# Locked in one order, so that two processes that mark the same effects cannot deadlock.
+MARK_ENQUEUED = update(effects).where(
+    effects.c.id.in_(
+        select(effects.c.id)
+        .where(effects.c.id.in_(bindparam("ids", expanding=True)))
+        .order_by(effects.c.id)
+        .with_for_update()
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Upserts:
+    """The statements that the two databases spell alike, but SQLAlchemy keeps apart."""
+
+    insert_event: Insert  # gives the id where the event is new
+    lock_session: Insert  # gives the row, new (observations = 1) or as it stood
+    lock_reference: Insert  # gives the standing; version 0 is one never seen
+    insert_attempts: Insert
+    insert_effects: Insert  # gives the ids of those that are new
+
+
+def _upserts(into: Callable[..., Any]) -> Upserts:
+    # The updates change no key column: PostgreSQL's lock then lets foreign keys be checked
+    # meanwhile. They do change one, as only an updated row is returned.
+    session = into(sessions).values(observations=1)
+    reference = into(references)
+    return Upserts(
+        insert_event=into(events).on_conflict_do_nothing().returning(events.c.id),
+        lock_session=session.on_conflict_do_update(
+            index_elements=["id", "account", "livemode"],
+            set_={"observations": sessions.c.observations + 1},
+        ).returning(*sessions.c),
+        lock_reference=reference.on_conflict_do_update(
+            index_elements=["key"], set_={"version": references.c.version}
+        ).returning(*(references.c[name] for name in STANDING_FIELDS)),
+        insert_attempts=into(attempts).on_conflict_do_nothing(),
+        insert_effects=into(effects).on_conflict_do_nothing().returning(effects.c.id),
+    )
+
+
+UPSERTS = {"sqlite": _upserts(sqlite.insert), "postgresql": _upserts(postgresql.insert)}

@@ -1,0 +1,121 @@
+"""Each test of the ledger runs on both databases, in one of its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import Engine
+
+from app.domain.session import Observation
+from app.ledger import migrate
+from app.ledger.engine import open_engine
+from app.ledger.ledger import Ledger
+from app.ledger.tables import metadata
+from app.ledger.transaction import Applied
+from tests.ledger.sights import NOW, POLICY, handle
+from tests.postgres import Postgres, postgres_server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server of this test process' own."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: Postgres) -> str:
+    """The URL of a migrated database, to empty before each test."""
+    url = postgres.url(postgres.create_database())
+    _migrate(url)
+    return url
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated file, to copy."""
+    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Which of the two databases."""
+    return str(request.param)
+
+
+@pytest.fixture
+def empty_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database that was never migrated."""
+    if backend == "sqlite":
+        yield f"sqlite:///{tmp_path / 'ledger.db'}"
+        return
+    server = request.getfixturevalue("postgres")
+    name = server.create_database()
+    yield server.url(name)
+    server.drop_database(name)
+
+
+@pytest.fixture
+def url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a migrated database without rows."""
+    if backend == "sqlite":
+        copy = shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "ledger.db")
+        yield f"sqlite:///{copy}"
+        return
+    url = request.getfixturevalue("migrated_postgres")
+    tables = ", ".join(f'"{table}"' for table in metadata.tables)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"TRUNCATE {tables} RESTART IDENTITY".encode())
+    yield url
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    """An engine on the migrated database."""
+    engine = open_engine(url)
+    yield engine
+    engine.dispose()
+
+
+@dataclass(frozen=True)
+class Scribe:
+    """A ledger, and the handlers to apply observations with."""
+
+    ledger: Ledger
+    engine: Engine
+
+    def apply(self, *observations: Observation) -> list[Applied]:
+        """Apply each in a transaction of its own."""
+        return [
+            self.ledger.apply(seen, decide=handle, policy=POLICY, now=NOW) for seen in observations
+        ]
+
+    def query(self, statement: str) -> list[tuple[object, ...]]:
+        """What SQL sees."""
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(statement)]
+
+
+@pytest.fixture
+def scribe(engine: Engine) -> Scribe:
+    """A ledger without rows."""
+    return Scribe(Ledger(engine), engine)
+
+
+@pytest.fixture
+def ledger(scribe: Scribe) -> Ledger:
+    """The same ledger alone."""
+    return scribe.ledger
+
+
+def _migrate(url: str) -> None:
+    engine = open_engine(url)
+    migrate.upgrade(engine)
+    engine.dispose()

@@ -1,0 +1,172 @@
+"""What a database's failures become, and what they may not say."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from app.domain.errors import Misconfigured
+from app.ledger import engine as engines
+from app.ledger.engine import LedgerBroken, LedgerUnavailable, for_reading, open_engine
+from app.ledger.ledger import Ledger
+from tests.ledger.conftest import Scribe
+from tests.ledger.sights import NOW, POLICY, handle, sight
+from tests.postgres import Postgres
+
+PERSONAL = "jenny.rosen@example.com"
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Ledger]:
+    engine = open_engine(url)
+    yield Ledger(engine)
+    engine.dispose()
+
+
+def fails(ledger: Ledger, error: type[Exception], match: str) -> None:
+    """Apply an event that names a person; hold that it fails as told, and names nobody."""
+    with pytest.raises(error, match=match) as raised:
+        ledger.apply(
+            sight("verified", 100, reference=PERSONAL), decide=handle, policy=POLICY, now=NOW
+        )
+    names_nobody(raised.value)
+
+
+def names_nobody(error: BaseException) -> None:
+    assert error.__cause__ is None and error.__context__ is None
+    assert PERSONAL not in "".join(traceback.format_exception(error))
+
+
+def test_a_database_not_migrated_is_unavailable_and_says_what_to_do(empty_url: str) -> None:
+    with opened(empty_url) as ledger:
+        fails(ledger, LedgerUnavailable, "python -m app migrate")
+        with pytest.raises(LedgerUnavailable, match="python -m app migrate"):
+            list(ledger.all_standings(False))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:hunter2@127.0.0.1:1/ledger",
+        "postgres:///ledger?host=/nowhere",
+        "sqlite:////nowhere/ledger.db",
+    ],
+)
+def test_a_database_out_of_reach_is_unavailable(url: str) -> None:
+    with opened(url) as ledger:
+        fails(ledger, LedgerUnavailable, "does not answer")
+        with pytest.raises(LedgerUnavailable) as raised:
+            ledger.ping()
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_database_that_answers_is_pinged(ledger: Ledger) -> None:
+    ledger.ping()
+
+
+def test_a_refused_statement_is_broken_and_names_nobody(scribe: Scribe) -> None:
+    no_status = replace(sight("verified", 100, reference=PERSONAL), type=None, status=None)  # type: ignore[arg-type]
+    with pytest.raises(LedgerBroken, match="refused a statement") as raised:
+        scribe.ledger.apply(no_status, decide=handle, policy=POLICY, now=NOW)
+    names_nobody(raised.value)
+    assert scribe.ledger.count_events() == 0
+
+
+def test_a_lock_held_too_long_is_unavailable(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "BUSY_TIMEOUT", 0.1)
+    monkeypatch.setitem(engines.POSTGRES_TIMEOUTS, "lock_timeout", 100)
+    holder = open_engine(url)
+    with opened(url) as ledger:
+        ledger.apply(
+            sight("processing", 90, reference=PERSONAL), decide=handle, policy=POLICY, now=NOW
+        )
+        with holder.begin() as connection:
+            connection.exec_driver_sql('UPDATE "references" SET version = version')
+            fails(ledger, LedgerUnavailable, "SQLITE_BUSY|55P03")
+        ledger.apply(sight("verified", 100), decide=handle, policy=POLICY, now=NOW)
+    holder.dispose()
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_full_disk_is_unavailable(scribe: Scribe) -> None:
+    with scribe.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")
+    long = sight("verified", 100, reference=PERSONAL * 200)
+    with pytest.raises(LedgerUnavailable, match="SQLITE_FULL") as raised:
+        for number in range(50):
+            observation = replace(long, session_id=f"vs_{number}", event_id=f"evt_{number}")
+            scribe.ledger.apply(observation, decide=handle, policy=POLICY, now=NOW)
+    names_nobody(raised.value)
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_connections_that_the_server_ended_are_replaced(scribe: Scribe) -> None:
+    scribe.apply(sight("processing", 100))
+    other = open_engine(scribe.engine.url.render_as_string(hide_password=False))
+    with other.connect() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    other.dispose()
+    [applied] = scribe.apply(sight("verified", 110))
+    assert applied.outcome == "applied"
+
+
+def test_a_reader_neither_waits_for_a_writer_nor_sees_its_draft(scribe: Scribe) -> None:
+    scribe.apply(sight("processing", 100))
+    with scribe.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE \"references\" SET status = 'draft'")
+        record = scribe.ledger.read_reference("user_1", livemode=False)
+    assert record is not None and record.standing.status == "processing"
+
+
+def test_a_reader_sees_one_moment(engine: Engine, scribe: Scribe) -> None:
+    count = "SELECT count(*) FROM events"
+    with for_reading(engine).connect() as connection:
+        assert connection.exec_driver_sql(count).scalar() == 0
+        scribe.apply(sight("verified", 100))
+        assert connection.exec_driver_sql(count).scalar() == 0
+
+
+def test_sqlite_is_opened_to_keep_what_was_committed(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
+    with engine.connect() as connection:
+        found = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    engine.dispose()
+    full = 2
+    assert found == {
+        "journal_mode": "wal",
+        "synchronous": full,
+        "foreign_keys": 1,
+        "busy_timeout": 10_000,
+    }
+
+
+def test_postgresql_is_opened_with_time_limits(postgres: Postgres) -> None:
+    engine = open_engine(postgres.url().replace("postgresql://", "postgres://"))
+    with engine.connect() as connection:
+        found = {
+            name: connection.exec_driver_sql(f"SHOW {name}").scalar()
+            for name in ("statement_timeout", "lock_timeout")
+        }
+    engine.dispose()
+    assert found == {"statement_timeout": "15s", "lock_timeout": "10s"}
+
+
+@pytest.mark.parametrize(
+    "url", ["", "mysql://root:hunter2@host/db", "hunter2", "postgresql+asyncpg://host/db"]
+)
+def test_other_urls_are_misconfigured(url: str) -> None:
+    with pytest.raises(Misconfigured, match="DATABASE_URL") as raised:
+        open_engine(url)
+    assert "hunter2" not in "".join(traceback.format_exception(raised.value))

@@ -1,0 +1,146 @@
+"""Whose session it is: references, orphans, moves, accounts and modes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from app.ledger.ledger import TIMELINE_LINES, Ledger
+from app.ledger.rows import ReferenceRecord
+from tests.ledger.conftest import Scribe
+from tests.ledger.sights import named_in_metadata, sight
+
+
+def known(ledger: Ledger, reference: str, *, livemode: bool = False) -> ReferenceRecord:
+    record = ledger.read_reference(reference, livemode=livemode)
+    assert record is not None
+    return record
+
+
+def test_a_reference_never_seen_has_no_record(ledger: Ledger) -> None:
+    assert ledger.read_reference("nobody", livemode=False) is None
+
+
+def test_an_orphan_is_stored_without_a_standing(scribe: Scribe) -> None:
+    [applied] = scribe.apply(sight("processing", 100, reference=None))
+    assert (applied.outcome, applied.standing_before, applied.standing) == ("applied", None, None)
+    assert scribe.query("SELECT id, reference_key FROM sessions") == [("vs_1", None)]
+    assert scribe.query("SELECT * FROM timeline") == []
+    assert [(e.kind, e.reference, e.version) for e in applied.effects] == [
+        ("check_back", None, None)
+    ]
+
+
+def test_an_orphan_moves_into_its_reference_with_its_attempts(scribe: Scribe) -> None:
+    scribe.apply(sight("requires_input", 100, reference=None, error="abandoned"))
+    scribe.apply(sight("processing", 110, reference=None))
+    [applied] = scribe.apply(sight("verified", 120))
+    assert applied.standing_before is None
+    assert applied.standing is not None
+    assert (applied.standing.status, applied.standing.attempts) == ("verified", 1)
+    assert [line.previous_status for line in known(scribe.ledger, "user_1").timeline] == [None]
+
+
+def test_an_event_without_a_reference_stays_with_the_one_known(scribe: Scribe) -> None:
+    scribe.apply(sight("processing", 100))
+    [applied] = scribe.apply(sight("verified", 110, reference=None))
+    assert applied.standing is not None and applied.standing.status == "verified"
+
+
+def test_a_metadata_reference_that_changes_moves_the_session(scribe: Scribe) -> None:
+    scribe.apply(named_in_metadata("processing", 100, "user_a"))
+    scribe.apply(named_in_metadata("processing", 101, "user_a", session="vs_2"))
+    [applied] = scribe.apply(named_in_metadata("verified", 110, "user_b"))
+    left, entered = known(scribe.ledger, "user_a"), known(scribe.ledger, "user_b")
+    assert applied.standing == entered.standing
+    assert (entered.standing.status, entered.standing.session_id) == ("verified", "vs_1")
+    assert (left.standing.status, left.standing.session_id) == ("processing", "vs_2")
+    assert [session.id for session in left.sessions] == ["vs_2"]
+    assert [line.cause_session_id for line in left.timeline][-1] == "vs_2"
+
+
+def test_a_reference_whose_only_session_moved_away_stands_at_none(scribe: Scribe) -> None:
+    scribe.apply(named_in_metadata("verified", 100, "user_a"))
+    scribe.apply(named_in_metadata("verified", 110, "user_b"))
+    left = known(scribe.ledger, "user_a")
+    assert (left.standing.status, left.standing.version, left.sessions) == ("none", 2, ())
+    assert [line.status for line in left.timeline] == ["verified", "none"]
+    scribe.apply(named_in_metadata("verified", 120, "user_a"))
+    assert known(scribe.ledger, "user_a").standing.version == 3
+    assert known(scribe.ledger, "user_b").standing.status == "none"
+
+
+def test_an_older_event_does_not_move_a_session_back(scribe: Scribe) -> None:
+    scribe.apply(named_in_metadata("verified", 110, "user_b"))
+    scribe.apply(named_in_metadata("processing", 100, "user_a"))
+    assert scribe.ledger.read_reference("user_a", livemode=False) is None
+    assert known(scribe.ledger, "user_b").standing.status == "verified"
+
+
+def test_test_mode_never_touches_live_mode(scribe: Scribe) -> None:
+    scribe.apply(sight("requires_input", 100, livemode=True, event="evt_live"))
+    scribe.apply(sight("verified", 110, livemode=False, event="evt_test"))
+    assert known(scribe.ledger, "user_1", livemode=True).standing.status == "requires_input"
+    assert known(scribe.ledger, "user_1", livemode=False).standing.status == "verified"
+    assert [status for _, status in scribe.ledger.all_standings(True)] == [
+        known(scribe.ledger, "user_1", livemode=True).standing
+    ]
+
+
+def test_an_account_never_touches_another_account(scribe: Scribe) -> None:
+    scribe.apply(sight("requires_input", 100))
+    scribe.apply(sight("verified", 110, account="acct_1"))
+    assert known(scribe.ledger, "user_1").standing.status == "requires_input"
+    other = scribe.ledger.read_reference("user_1", account="acct_1", livemode=False)
+    assert other is not None and other.standing.status == "verified"
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "漢", "😀"])
+def test_a_reference_may_have_5000_characters(scribe: Scribe, letter: str) -> None:
+    long, other = letter * 5_000, letter * 4_999 + "."
+    scribe.apply(sight("verified", 100, reference=long))
+    scribe.apply(sight("processing", 100, reference=other, session="vs_2"))
+    assert known(scribe.ledger, long).client_reference_id == long
+    assert known(scribe.ledger, long).standing.status == "verified"
+    assert known(scribe.ledger, other).standing.status == "processing"
+
+
+def test_a_record_has_the_newest_session_first(scribe: Scribe) -> None:
+    for number in (2, 3, 1):
+        scribe.apply(sight("processing", 900, session=f"vs_{number}", created=number))
+    sessions = known(scribe.ledger, "user_1").sessions
+    assert [session.id for session in sessions] == ["vs_3", "vs_2", "vs_1"]
+
+
+def test_a_long_timeline_is_cut_to_its_newest_lines(scribe: Scribe) -> None:
+    lines = TIMELINE_LINES + 5
+    scribe.apply(
+        *(sight("processing" if n % 2 else "requires_input", 100 + n) for n in range(lines))
+    )
+    record = known(scribe.ledger, "user_1")
+    assert [line.version for line in record.timeline] == list(range(6, lines + 1))
+
+
+def test_all_standings_gives_each_reference_once(scribe: Scribe) -> None:
+    for number in range(5):
+        scribe.apply(sight("verified", 100, session=f"vs_{number}", reference=f"user_{number}"))
+    scribe.apply(sight("verified", 200, session="vs_o", reference=None))
+    standings = dict(scribe.ledger.all_standings(False))
+    assert sorted(standings) == [f"user_{number}" for number in range(5)]
+    assert standings["user_3"] == known(scribe.ledger, "user_3").standing
+    assert list(scribe.ledger.all_standings(True)) == []
+
+
+def test_the_view_shows_the_standings_to_sql(scribe: Scribe) -> None:
+    scribe.apply(sight("requires_input", 100, error="document_expired"))
+    rows = scribe.query("SELECT * FROM reference_standings")
+    expected = ("user_1", "", False, "requires_input", "vs_1", 100, None, 1, "document_expired")
+    assert rows == [(*expected, "use_another_document", None, 1)]
+
+
+def test_has_event_knows_applied_events_only(scribe: Scribe) -> None:
+    seen = replace(sight("verified", 100), event_id="evt_known")
+    scribe.apply(seen)
+    assert scribe.ledger.has_event("evt_known")
+    assert not scribe.ledger.has_event("evt_other")
