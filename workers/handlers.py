@@ -35,19 +35,29 @@ def processing(change: Change) -> list[Effect]:
 def requires_input(change: Change) -> list[Effect]:
     """An attempt failed: tell the team, and close the session where the attempts are used up."""
     effects = _notify(change)
-    limit = change.policy.max_attempts
-    failed = change.session.last_error_code is not None and _current(change)
-    attempts = change.standing.attempts if change.standing is not None else 0
-    if limit is not None and failed and attempts >= limit:
+    if _uses_up_attempts(change):
         effects.append(Cancel())
     return effects
+
+
+def _uses_up_attempts(change: Change) -> bool:
+    """Whether the session stands failed and its reference has just come to the limit, or beyond.
+
+    Events come in any order: the one that reaches the limit need not be the latest.
+    """
+    limit, standing, session = change.policy.max_attempts, change.standing, change.session
+    failed = session.status == "requires_input" and session.last_error_code is not None
+    if limit is None or standing is None or not failed or standing.attempts < limit:
+        return False
+    before = change.standing_before.attempts if change.standing_before is not None else 0
+    return before < limit or _current(change)
 
 
 def verified(change: Change) -> list[Effect]:
     """The person is verified: tell the team, and redact when the team's days have passed."""
     effects = _notify(change)
     days = change.policy.redact_after_days
-    if days is not None and _current(change):
+    if days is not None and _current(change) and change.session.redaction is None:
         effects.append(Redact(after=days * DAY))
     return effects
 

@@ -39,7 +39,7 @@ class Observation:
     @property
     def cause(self) -> str:
         """What names this sight in the timeline and in its effects' ids."""
-        return self.event_id or f"{self.session_id}-{self.as_of}"
+        return self.event_id or f"{self.session_id}-{self.as_of}-{self.status}"
 
 
 @dataclass(frozen=True, slots=True)
