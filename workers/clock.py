@@ -17,6 +17,9 @@ TICK = 1.0
 EFFECTS_EVERY = 15.0
 # Seconds an effect may wait for its own process to queue it.
 EFFECT_GRACE = 30
+# Seconds past its time after which an effect is put into the queue again, in case Redis was lost.
+# One that is still there, or is a dead letter, stays as it is.
+EFFECT_OVERDUE = 3600
 EFFECTS_AT_ONCE = 500
 
 
@@ -38,9 +41,11 @@ class Clock:
             self._try("queue effects", self.queue_effects)
 
     def queue_effects(self) -> int:
-        """Queue the effects that a process committed and died before it queued them."""
+        """Queue the effects that no queue may hold: see `Ledger.effects_due_unsent`."""
         now = self._context.now()
-        rows = self._context.ledger.effects_due_unsent(int(now) - EFFECT_GRACE, EFFECTS_AT_ONCE)
+        rows = self._context.ledger.effects_due_unsent(
+            int(now) - EFFECT_GRACE, EFFECTS_AT_ONCE, overdue=int(now) - EFFECT_OVERDUE
+        )
         if rows:
             self._context.effects.accept_all([effect_job(row, now) for row in rows])
             self._context.ledger.mark_enqueued([row.id for row in rows], int(now))

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 Outcome = Literal["done", "dropped"]
 Runner = Callable[[EffectRow, "Context"], Outcome]
 
+# Under a key of the effect's own Stripe would answer every later try with a 500 that it stored at
+# the first. Each runner looks before it acts, so that none is needed.
+NO_IDEMPOTENCY_KEY = ""
+
 
 def _api(row: EffectRow, context: Context) -> StripeApi | None:
     """The API that knows the row's session: none without a key, or with one of the other mode."""
@@ -38,7 +42,7 @@ def cancel(row: EffectRow, context: Context) -> Outcome:
         return "dropped"
     seen = stripe.retrieve(row.session_id, row.account)
     if seen.status == "requires_input":
-        seen = stripe.cancel(row.session_id, row.account, row.id)
+        seen = stripe.cancel(row.session_id, row.account, NO_IDEMPOTENCY_KEY)
     context.apply(seen)
     return "done"
 
@@ -52,7 +56,7 @@ def redact(row: EffectRow, context: Context) -> Outcome:
     if seen.redaction is None:
         if seen.status == "processing":
             raise StripeUnavailable("a session cannot be redacted while it is processing")
-        seen = stripe.redact(row.session_id, row.account, row.id)
+        seen = stripe.redact(row.session_id, row.account, NO_IDEMPOTENCY_KEY)
     context.apply(seen)
     return "done"
 

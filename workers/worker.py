@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 from rq.suspension import WORKERS_SUSPENDED
@@ -101,6 +102,23 @@ class Worker(SimpleWorker):
         self.subscribe()
         self.set_state(WorkerStatus.STARTED)
 
+    # A full Redis refuses what RQ tells it of us, but not our claims, which are what empties it.
+
+    def register_birth(self) -> None:
+        """RQ's, but not to a full Redis; the next sign of life then tries again."""
+        with suppress(OutOfMemoryError):
+            super().register_birth()  # type: ignore[no-untyped-call]
+
+    def set_state(self, state: str, pipeline: Any = None) -> None:
+        """RQ's, but not to a full Redis."""
+        with suppress(OutOfMemoryError):
+            super().set_state(state, pipeline)
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        """RQ's, but not to a full Redis."""
+        with suppress(OutOfMemoryError):
+            super().heartbeat(timeout, pipeline)
+
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Stop after the job at hand. Every further signal says the same."""
         self._stop_requested = True
@@ -185,11 +203,13 @@ class Worker(SimpleWorker):
     def _keep_alive(self) -> None:
         """Tell RQ that we live, and hear from it whether to rest; both not at every turn."""
         now = self._clock()
+        self._stop_requested |= self._abandoned()  # before we ask Redis, which may be away as well
         with translated_errors():
             if now >= self._next_heartbeat:
                 # A hash that RQ let expire while Redis was away is written anew.
                 if not self.connection.exists(self.key):
                     self.register_birth()
+                    self.set_state(self._state)
                 self.heartbeat()
                 self._next_heartbeat = now + HEARTBEAT
             if now >= self._next_look:
@@ -198,7 +218,6 @@ class Worker(SimpleWorker):
                     self._suspended = suspended
                     self.set_state(WorkerStatus.SUSPENDED if suspended else WorkerStatus.STARTED)
                 self._next_look = now + LOOK_AT_SUSPENSION
-                self._stop_requested |= self._abandoned()
 
     def _wait_for_job(self) -> None:
         if self._state != WorkerStatus.IDLE:

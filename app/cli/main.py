@@ -8,6 +8,7 @@ import click
 
 from app.cli.demo import demo
 from app.cli.dev import dev
+from app.cli.dlq import dlq
 from app.cli.migrate import migrate
 from app.domain.errors import IdentityError, Misconfigured
 
@@ -20,7 +21,7 @@ def identity() -> None:
     """
 
 
-for command in (demo, dev, migrate):
+for command in (demo, dev, migrate, dlq):
     identity.add_command(command)
 
 

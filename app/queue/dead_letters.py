@@ -40,6 +40,11 @@ class DeadLetters:
         self._connection = connection
         self._key = FailedJobRegistry.key_template.format(queue.name)
 
+    def __len__(self) -> int:
+        """How many there are now."""
+        with translated_errors():
+            return int(self._connection.zcard(self._key))
+
     def find(self, id: str) -> DeadLetter | None:
         """One dead letter, or None where there is none of that id."""
         with translated_errors():

@@ -158,6 +158,16 @@ class JobQueue:
         """Remove dead letters for good; returns how many were dead."""
         return int(self._run("discard", *ids)) if ids else 0
 
+    def statuses(self, ids: Sequence[str]) -> dict[str, str | None]:
+        """Where each job is, in RQ's words; None where it is not in Redis any more."""
+        with translated_errors(), self.connection.pipeline(transaction=False) as pipeline:
+            for id in ids:
+                pipeline.hget(Job.redis_job_namespace_prefix + id, "status")
+            found = pipeline.execute()
+        return {
+            id: status.decode() if status else None for id, status in zip(ids, found, strict=True)
+        }
+
     def rewrite(self, id: str, payload: Mapping[str, Any]) -> bool:
         """Replace a dead letter's payload. False where it is dead no more."""
         return bool(self._run("rewrite", id, encode(self.queue.function, payload)))

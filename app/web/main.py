@@ -44,7 +44,7 @@ def create_app(settings: Settings, now: Callable[[], float] = time.time) -> Star
         await redis.aclose()
         ledger.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/webhooks/stripe", webhook.__call__, methods=["POST"]),
             Route("/v1/references/{reference:path}", read_reference.__call__, methods=["GET"]),
@@ -54,6 +54,9 @@ def create_app(settings: Settings, now: Callable[[], float] = time.time) -> Star
         exception_handlers={HTTPException: refused, Exception: failed},
         lifespan=lifespan,
     )
+    # Stripe follows no redirect: an address with a slash too many is told to be unknown.
+    app.router.redirect_slashes = False
+    return app
 
 
 def from_environment() -> Starlette:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 
@@ -23,6 +24,11 @@ log = get_logger("webhooks")
 LARGEST_BODY = 512 * 1024
 # Seconds after which a sender may come again; Stripe follows a schedule of its own.
 RETRY_AFTER = "30"
+# Deliveries at Redis at once, each on a connection of its own: the client refuses the 101st, and
+# small plans allow 20 in all. One takes a millisecond or less, so the others wait for their turn,
+AT_ONCE = 8
+# for this many seconds at most: Stripe would not wait for an answer much longer.
+TURN_WITHIN = 10
 
 
 class StripeWebhook:
@@ -40,6 +46,7 @@ class StripeWebhook:
         self._secrets = secrets
         self._metadata_keys = metadata_keys
         self._now = now
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, request: Request) -> Response:
         """200 with the outcome; 400, 408, 413 for what the sender did; 503 where Redis is away."""
@@ -77,9 +84,20 @@ class StripeWebhook:
     async def _accept(self, event: SessionEvent) -> Response:
         job = NewJob(event.id, event.to_dict(), f"{event.name} {event.session_id}")
         try:
-            outcome = await self._queue.accept(job)
+            outcome = await self._in_turn(job)
         except QueueUnavailable as refusal:
             log.error("delivery not taken", event_id=event.id, why=str(refusal))
             return error(503, "api_error", "the queue cannot take it", retry_after=RETRY_AFTER)
         log.info("delivery " + outcome, event_id=event.id, type=event.name)
         return JSONResponse({"outcome": outcome})
+
+    async def _in_turn(self, job: NewJob) -> str:
+        try:
+            async with asyncio.timeout(TURN_WITHIN):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise QueueUnavailable("Redis is too slow for what comes in") from None
+        try:
+            return await self._queue.accept(job)
+        finally:
+            self._turns.release()

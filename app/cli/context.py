@@ -1,0 +1,50 @@
+"""What commands work on: the stores of the environment's settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from redis import Redis
+
+from app.ledger.engine import open_engine
+from app.ledger.ledger import Ledger
+from app.queue.connection import open_redis
+from app.queue.dead_letters import DeadLetters
+from app.queue.jobs import JobQueue
+from app.queue.model import EFFECTS, EVENTS, QueueName
+from app.settings import Settings
+
+QUEUES: dict[str, QueueName] = {"events": EVENTS, "effects": EFFECTS}
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Redis and the ledger, connected at their first use."""
+
+    settings: Settings
+    redis: Redis
+    ledger: Ledger
+
+    def queue(self, name: str) -> JobQueue:
+        """The queue that a command's `--queue` names."""
+        return JobQueue(self.redis, QUEUES[name])
+
+    def letters(self, name: str) -> DeadLetters:
+        """The dead letters of the queue that `--queue` names."""
+        return DeadLetters(self.redis, QUEUES[name])
+
+
+@contextmanager
+def stores() -> Iterator[Stores]:
+    """The stores, closed at the end. Raises Misconfigured where a setting is wrong."""
+    settings = Settings.from_environment(os.environ)
+    redis = open_redis(str(settings.redis_url), verify=settings.redis_verify)
+    ledger = Ledger(open_engine(str(settings.database_url)))
+    try:
+        yield Stores(settings, redis, ledger)
+    finally:
+        ledger.close()
+        redis.close()

@@ -1,0 +1,38 @@
+"""Discard dead letters: for good, and with a line in the timeline that says why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from app.ledger.ledger import Ledger
+from app.ledger.rows import Discarded
+from app.operations.batches import batches
+from app.queue.dead_letters import DeadLetter
+from app.queue.jobs import JobQueue
+
+AT_ONCE = 100
+
+
+def discard(
+    queue: JobQueue, ledger: Ledger, letters: Iterable[DeadLetter], why: str, now: int
+) -> int:
+    """Remove the letters; returns how many were still dead. `now` is in Unix seconds.
+
+    The timeline is written first: a crash in between leaves the letter, and a second line later.
+    """
+    discarded = 0
+    for batch in batches(letters, AT_ONCE):
+        ledger.note_discarded([_discarded(letter) for letter in batch], why, now)
+        discarded += queue.discard([letter.id for letter in batch])
+    return discarded
+
+
+def _discarded(letter: DeadLetter) -> Discarded:
+    payload = letter.payload
+    return Discarded(
+        job_id=letter.id,
+        account=str(payload.get("account", "")),
+        livemode=bool(payload.get("livemode", False)),
+        reference=payload.get("reference"),
+        session_id=str(payload.get("session_id", "")),
+    )

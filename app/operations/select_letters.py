@@ -1,0 +1,48 @@
+"""Which dead letters are meant: the filters that list, replay and discard share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.queue.dead_letters import DeadLetter
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a letter has to be like; None asks nothing. Ages are in seconds since its death."""
+
+    reason: str | None = None
+    status: str | None = None
+    reference: str | None = None
+    session: str | None = None
+    older_than: float | None = None
+    younger_than: float | None = None
+
+    def matches(self, letter: DeadLetter, now: float) -> bool:
+        """Whether the letter is meant; `now` is in Unix seconds."""
+        asked = (
+            (self.reason, letter.reason),
+            (self.status, letter.payload.get("status")),
+            (self.reference, letter.payload.get("reference")),
+            (self.session, letter.payload.get("session_id")),
+        )
+        if any(wanted is not None and wanted != found for wanted, found in asked):
+            return False
+        age = age_of(letter, now)
+        return (self.older_than is None or age >= self.older_than) and (
+            self.younger_than is None or age <= self.younger_than
+        )
+
+    def of(self, letters: Iterable[DeadLetter], now: float) -> Iterator[DeadLetter]:
+        """The letters that are meant, in their order."""
+        return (letter for letter in letters if self.matches(letter, now))
+
+
+def age_of(letter: DeadLetter, now: float) -> float:
+    """Seconds since the letter died; 0 where another tool failed it and left no time."""
+    try:
+        return max(0.0, now - datetime.fromisoformat(letter.last_failed_at).timestamp())
+    except ValueError:
+        return 0.0
