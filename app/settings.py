@@ -28,6 +28,7 @@ class Settings:
 
     webhook_secrets: tuple[Secret, ...] = ()
     stripe_api_key: Secret | None = None
+    stripe_restricted_key: Secret | None = None
     stripe_api_base: str = DEFAULT_STRIPE_API
     redis_url: Secret = field(default_factory=lambda: Secret(DEFAULT_REDIS))
     redis_verify: bool = True
@@ -78,6 +79,7 @@ class _Reader:
         settings = Settings(
             webhook_secrets=self.read("STRIPE_WEBHOOK_SECRET", _webhook_secrets, ()),
             stripe_api_key=self.read("STRIPE_API_KEY", _api_key, None),
+            stripe_restricted_key=self.read("STRIPE_RESTRICTED_KEY", _api_key, None),
             stripe_api_base=self.read("STRIPE_API_BASE", _http_url, DEFAULT_STRIPE_API),
             redis_url=self.read("REDIS_URL", _redis_url, Secret(DEFAULT_REDIS)),
             redis_verify=self.read("REDIS_TLS_VERIFY", _switch, True),

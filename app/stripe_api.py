@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Literal
 
 import stripe
 from stripe.identity import VerificationSession
@@ -18,69 +19,165 @@ from app.domain.session import Observation
 TIMEOUT = 10
 
 
-class StripeUnavailable(Transient):
+class StripeFailure:
+    """What Stripe answered, for the caller who asked: its text may quote what he sent."""
+
+    status: int | None = None
+    error: Mapping[str, Any] | None = None
+
+
+class StripeUnavailable(Transient, StripeFailure):
     """Stripe cannot be reached, limits us, or failed itself: tried again later."""
 
 
-class StripeRefused(Permanent):
+class StripeRefused(Permanent, StripeFailure):
     """Stripe will not do it: look at the code, and at the key's rights."""
 
-    def __init__(self, message: str, code: str | None) -> None:
-        """`code` is Stripe's, None where it gave none."""
-        super().__init__(message)
-        self.code = code
+    @property
+    def code(self) -> str | None:
+        """Stripe's code, None where it gave none."""
+        return None if self.error is None else self.error.get("code")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A session as Stripe answers it. The body may hold secrets: it is for the caller only."""
+
+    body: dict[str, Any]
+    observation: Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of one of Stripe's lists, newest first."""
+
+    items: list[dict[str, Any]]
+    has_more: bool
+    date: int  # the answer's Date, in Unix seconds
 
 
 class StripeApi:
     """The calls we make, for the team's own account or a connected one."""
 
-    def __init__(self, key: str, base: str, metadata_keys: Sequence[str] = ()) -> None:
-        """`base` is STRIPE_API_BASE; `metadata_keys` are REFERENCE_METADATA_KEYS."""
-        self._client = stripe.StripeClient(
-            key,
-            base_addresses={"api": base},
-            http_client=stripe.RequestsClient(timeout=TIMEOUT),
-            # Our own queue tries again, with patience; a retry here would only hold a worker up.
-            max_network_retries=0,
-        )
+    def __init__(
+        self,
+        key: str,
+        base: str,
+        metadata_keys: Sequence[str] = (),
+        restricted_key: str | None = None,
+    ) -> None:
+        """`base` is STRIPE_API_BASE; `metadata_keys` are REFERENCE_METADATA_KEYS.
+
+        `restricted_key` is asked for verified data, where the team keeps that right apart.
+        """
         self._metadata_keys = metadata_keys
+        self._client = _client(key, base)
+        self._restricted = _client(restricted_key, base) if restricted_key else self._client
 
     def retrieve(self, session_id: str, account: str) -> Observation:
         """What is true of a session now."""
-        return self._observe(self._sessions.retrieve, session_id, account)
+        return self.fetch(session_id, account).observation
 
-    def cancel(self, session_id: str, account: str, idempotency_key: str) -> Observation:
+    def fetch(self, session_id: str, account: str, expand: Sequence[str] = ()) -> Answer:
+        """A session with a fresh `url` and `client_secret`, and what `expand` names."""
+        client = self._restricted if expand else self._client
+        sessions: Any = client.v1.identity.verification_sessions
+        params = {"expand": list(expand)} if expand else {}
+        return self._answer(account, lambda options: sessions.retrieve(session_id, params, options))
+
+    def create(self, params: dict[str, Any], account: str, idempotency_key: str) -> Answer:
+        """Open a session."""
+        return self._answer(
+            account, lambda options: self._sessions.create(params, options), idempotency_key
+        )
+
+    def update(self, session_id: str, params: dict[str, Any], account: str) -> Answer:
+        """Change what may be changed of a session in `requires_input`."""
+        return self._answer(
+            account, lambda options: self._sessions.update(session_id, params, options)
+        )
+
+    def cancel(
+        self, session_id: str, account: str, idempotency_key: str | None = None
+    ) -> Observation:
         """Close a session that is in `requires_input`."""
-        return self._observe(self._sessions.cancel, session_id, account, idempotency_key)
+        return self.end("cancel", session_id, {}, account, idempotency_key).observation
 
-    def redact(self, session_id: str, account: str, idempotency_key: str) -> Observation:
+    def redact(
+        self, session_id: str, account: str, idempotency_key: str | None = None
+    ) -> Observation:
         """Have Stripe remove the person's data, which takes it up to four days."""
-        return self._observe(self._sessions.redact, session_id, account, idempotency_key)
+        return self.end("redact", session_id, {}, account, idempotency_key).observation
+
+    def end(
+        self,
+        how: Literal["cancel", "redact"],
+        session_id: str,
+        params: dict[str, Any],
+        account: str,
+        idempotency_key: str | None = None,
+    ) -> Answer:
+        """Cancel or redact, with the whole answer."""
+        call = self._sessions.cancel if how == "cancel" else self._sessions.redact
+        return self._answer(
+            account, lambda options: call(session_id, params, options), idempotency_key
+        )
+
+    def list_sessions(self, params: dict[str, Any]) -> Page:
+        """Sessions, newest first, with Stripe's own filters."""
+        return self._page(self._sessions.list, params)
+
+    def list_events(self, params: dict[str, Any]) -> Page:
+        """Events of the last 30 days, newest first, with Stripe's own filters."""
+        return self._page(self._client.v1.events.list, params)
+
+    def list_webhook_endpoints(self) -> Page:
+        """The team's webhook endpoints: Stripe allows 16 for each mode."""
+        return self._page(self._client.v1.webhook_endpoints.list, {"limit": 100})
+
+    def observe(self, session: Mapping[str, Any], date: int) -> Observation:
+        """What a listed session lets us see, of the team's own account."""
+        return api_answer(session, account="", date=date, metadata_keys=self._metadata_keys)
 
     @property
     def _sessions(self) -> Any:
         return self._client.v1.identity.verification_sessions
 
-    def _observe(
+    def _answer(
         self,
-        call: Callable[..., VerificationSession],
-        session_id: str,
         account: str,
+        call: Callable[[dict[str, str]], VerificationSession],
         idempotency_key: str | None = None,
-    ) -> Observation:
-        options = {}
-        if account:
-            options["stripe_account"] = account
+    ) -> Answer:
+        options = {"stripe_account": account} if account else {}
         if idempotency_key:
             options["idempotency_key"] = idempotency_key
         with translated_errors():
-            session = call(session_id, options=options)
-            return api_answer(
-                session.to_dict(recursive=True),
+            session = call(options)
+            body = session.to_dict(recursive=True)
+            observation = api_answer(
+                body,
                 account=account,
                 date=answered_at(session),
                 metadata_keys=self._metadata_keys,
             )
+            return Answer(body, observation)
+
+    def _page(self, call: Callable[..., Any], params: dict[str, Any]) -> Page:
+        with translated_errors():
+            found = call(params)
+            items = [item.to_dict(recursive=True) for item in found.data]
+            return Page(items, bool(found.has_more), answered_at(found))
+
+
+def _client(key: str, base: str) -> stripe.StripeClient:
+    return stripe.StripeClient(
+        key,
+        base_addresses={"api": base},
+        http_client=stripe.RequestsClient(timeout=TIMEOUT),
+        # Our own queue tries again, with patience; a retry here would only hold a worker up.
+        max_network_retries=0,
+    )
 
 
 def answered_at(answer: stripe.StripeObject) -> int:
@@ -97,13 +194,22 @@ def answered_at(answer: stripe.StripeObject) -> int:
 @contextmanager
 def translated_errors() -> Iterator[None]:
     """Stripe's exceptions as ours; the text is built from its codes, never from its message."""
+    failure: StripeUnavailable | StripeRefused
     try:
         yield
-    except (stripe.APIConnectionError, stripe.RateLimitError) as error:
-        raise StripeUnavailable(f"Stripe is out of reach ({type(error).__name__})") from None
+        return
     except stripe.StripeError as error:
         told = f"Stripe answered {error.http_status} {error.code or type(error).__name__}"
+        status = error.http_status
+        if isinstance(error, stripe.APIConnectionError):
+            failure = StripeUnavailable("Stripe is out of reach")
         # 409: another call with the same idempotency key is under way.
-        if error.http_status in (409, 429) or (error.http_status or 500) >= 500:
-            raise StripeUnavailable(told) from None
-        raise StripeRefused(told, error.code) from None
+        elif status is None or status in (409, 429) or status >= 500:
+            failure = StripeUnavailable(told)
+        else:
+            failure = StripeRefused(told)
+        failure.status = status
+        body = error.json_body
+        failure.error = body.get("error") if isinstance(body, dict) else None
+    # Outside of the handler: Stripe's exception, whose text may quote the person, is not chained.
+    raise failure from None

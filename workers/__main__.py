@@ -15,7 +15,9 @@ from functools import partial
 from redis.exceptions import ConnectionError, TimeoutError
 
 from app.domain.errors import Misconfigured
+from app.ledger.engine import open_engine
 from app.logs import configure, get_logger
+from app.queue.connection import open_redis
 from app.queue.jobs import JobQueue
 from app.settings import Settings
 from workers.clock import TICK, Clock
@@ -68,10 +70,28 @@ def tick(settings: Settings, parent: int, over_by: ctypes.c_double) -> None:
         time.sleep(TICK)
 
 
+def refuse_unreadable(settings: Settings) -> None:
+    """Raises Misconfigured for an address that every child would die of, over and over."""
+    problems = []
+    for name, address, use in (
+        ("DATABASE_URL", settings.database_url, open_engine),
+        ("REDIS_URL", settings.redis_url, open_redis),
+    ):
+        try:
+            use(str(address))  # connects to nothing
+        except Misconfigured as error:
+            problems += error.problems
+        except ValueError:  # its text may quote the address
+            problems.append(f"{name} is not an address that can be read")
+    if problems:
+        raise Misconfigured(problems)
+
+
 def main() -> None:
     """Exit code 0 after SIGTERM, 2 where a setting is wrong."""
     try:
         settings = Settings.from_environment(os.environ)
+        refuse_unreadable(settings)
     except Misconfigured as error:
         print(*error.problems, sep="\n", file=sys.stderr)  # noqa: T201  # before logs are set up
         sys.exit(2)

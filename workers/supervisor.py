@@ -85,8 +85,11 @@ class Supervisor:
         if process is None:
             return
         lived = now - child.started
-        child.delay = FIRST_DELAY if lived > YOUNG else min(child.delay * 2, LONGEST_DELAY)
-        child.start_at = now if lived > YOUNG else now + child.delay
+        if lived > YOUNG:
+            child.delay, child.start_at = FIRST_DELAY, now
+        else:
+            child.start_at = now + child.delay
+            child.delay = min(child.delay * 2, LONGEST_DELAY)
         log.warning(
             "child died",
             child=child.name,

@@ -57,6 +57,7 @@ class Session:
     as_of: int
     event_id: str
     redaction: str | None
+    redaction_since: int | None  # the first second at which a redaction was seen, of any state
     reference: str | None
     reference_source: int
     reference_as_of: int
@@ -112,6 +113,7 @@ def seen(observation: Observation) -> Session:
         as_of=observation.as_of,
         event_id=observation.event_id,
         redaction=observation.redaction,
+        redaction_since=None if observation.redaction is None else observation.as_of,
         reference=observation.reference,
         reference_source=observation.reference_source,
         reference_as_of=observation.as_of if observation.reference is not None else 0,
@@ -139,6 +141,10 @@ def join(one: Session, other: Session) -> Session:
         created=min(one.created, other.created),
         type=max(one.type, other.type, key=lambda kind: kind or ""),
         redaction=max(one.redaction, other.redaction, key=_redaction_order),
+        redaction_since=min(
+            (s.redaction_since for s in (one, other) if s.redaction_since is not None),
+            default=None,
+        ),
         reference=reference.reference,
         reference_source=reference.reference_source,
         reference_as_of=reference.reference_as_of,

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.effects import EffectRow, Policy
 from app.domain.reference import Standing
-from app.domain.session import Observation
+from app.domain.session import Observation, Session
 from app.ledger import rows, statements
 from app.ledger.engine import for_reading, translate, translates_errors
 from app.ledger.rows import Discarded, ReferenceRecord
@@ -60,6 +60,7 @@ class Ledger:
             if row is None:
                 return None
             sessions = rows.sessions_of(connection.execute(statements.READ_SESSIONS, key).all())
+            missing = connection.execute(statements.MISSING_OF_REFERENCE, key).scalars().all()
             lines = connection.execute(
                 statements.NEWEST_TIMELINE, {**key, "lines": TIMELINE_LINES}
             ).all()
@@ -70,6 +71,7 @@ class Ledger:
             standing=rows.standing_of(row),
             sessions=tuple(sorted(sessions, key=lambda s: (s.created, s.id), reverse=True)),
             timeline=tuple(rows.timeline_line_of(line) for line in reversed(lines)),
+            missing=frozenset(missing),
         )
 
     def all_standings(self, livemode: bool, *, account: str = "") -> Iterator[tuple[str, Standing]]:
@@ -118,13 +120,19 @@ class Ledger:
     @translates_errors
     def reference_of(self, session_id: str, *, account: str, livemode: bool) -> str | None:
         """The reference that a session counts for; None for an orphan or a session not known."""
-        named = {
-            "session_id": session_id,
-            "session_account": account,
-            "session_livemode": livemode,
-        }
         with self._reading.connect() as connection:
-            return connection.execute(statements.REFERENCE_OF, named).scalar()
+            return connection.execute(
+                statements.REFERENCE_OF, _this_session(session_id, account, livemode)
+            ).scalar()
+
+    @translates_errors
+    def read_session(self, session_id: str, *, account: str, livemode: bool) -> Session | None:
+        """One session, or None where it was never seen."""
+        with self._reading.connect() as connection:
+            found = connection.execute(
+                statements.READ_SESSION, _this_session(session_id, account, livemode)
+            ).all()
+        return next(iter(rows.sessions_of(found)), None)
 
     @translates_errors
     def note_discarded(self, discarded: Sequence[Discarded], why: str, now: int) -> None:
@@ -150,6 +158,16 @@ class Ledger:
                 statements.UNSENT_EFFECTS, {"before": before, "overdue": overdue, "rows": limit}
             ).all()
         return [rows.effect_of(row) for row in found]
+
+    @translates_errors
+    def add_effects(self, effects: Sequence[EffectRow], now: int) -> list[EffectRow]:
+        """Write effects that an operator or the team asks for; gives those that are new."""
+        if not effects:
+            return []
+        values = [rows.effect_values(effect, now) for effect in effects]
+        with self._engine.begin() as connection:
+            new = set(connection.execute(self._upserts.insert_effects, values).scalars())
+        return [effect for effect in effects if effect.id in new]
 
     @translates_errors
     def mark_enqueued(self, ids: Sequence[str], now: int) -> None:
@@ -184,3 +202,11 @@ class Ledger:
     def close(self) -> None:
         """Give all connections back. The ledger may be used again, with new ones."""
         self._engine.dispose()
+
+
+def _this_session(session_id: str, account: str, livemode: bool) -> dict[str, str | bool]:
+    return {
+        "session_id": session_id,
+        "session_account": account,
+        "session_livemode": livemode,
+    }

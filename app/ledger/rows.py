@@ -48,6 +48,7 @@ class ReferenceRecord:
     standing: Standing
     sessions: tuple[Session, ...]  # newest first
     timeline: tuple[TimelineLine, ...]  # oldest first
+    missing: frozenset[str] = frozenset()  # its sessions that Stripe does not know
 
 
 TIMELINE_FIELDS = TimelineLine.__slots__

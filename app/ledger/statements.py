@@ -6,11 +6,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Insert, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Insert,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.ledger.rows import EFFECT_FIELDS, STANDING_FIELDS, TIMELINE_FIELDS
-from app.ledger.tables import attempts, effects, events, references, sessions, timeline
+from app.ledger.tables import (
+    attempts,
+    effects,
+    events,
+    marks,
+    references,
+    sessions,
+    timeline,
+)
 
 THIS_SESSION = and_(
     sessions.c.id == bindparam("session_id"),
@@ -38,6 +58,61 @@ READ_CONCERNED = SESSIONS_WITH_ATTEMPTS.where(
         THIS_SESSION,
     )
 )
+READ_SESSION = SESSIONS_WITH_ATTEMPTS.where(THIS_SESSION)
+ORPHANS = (
+    SESSIONS_WITH_ATTEMPTS.where(
+        sessions.c.reference_key.is_(None),
+        sessions.c.livemode == bindparam("livemode"),
+        sessions.c.id > bindparam("after"),
+    )
+    .order_by(sessions.c.id)
+    .limit(bindparam("rows"))
+)
+# What Stripe should be asked about: processing for too long, being redacted, and, in a slow round,
+# open. One that Stripe does not know is not asked about again.
+TO_CHECK = (
+    select(sessions.c.id, sessions.c.account)
+    .where(
+        sessions.c.livemode == bindparam("livemode"),
+        sessions.c.missing_since.is_(None),
+        or_(
+            and_(
+                sessions.c.status == "processing",
+                sessions.c.as_of < bindparam("overdue"),
+                sessions.c.checked_at < bindparam("soon"),
+            ),
+            and_(
+                sessions.c.redaction.in_(("validated", "processing")),
+                sessions.c.checked_at < bindparam("hourly"),
+            ),
+            and_(
+                sessions.c.status == "requires_input", sessions.c.checked_at < bindparam("slowly")
+            ),
+        ),
+    )
+    .order_by(sessions.c.checked_at, sessions.c.id)
+    .limit(bindparam("rows"))
+)
+MARK_CHECKED = (
+    update(sessions).where(THIS_SESSION).values(checked_at=bindparam("now"), missing_since=None)
+)
+MARK_MISSING = (
+    update(sessions)
+    .where(THIS_SESSION)
+    .values(checked_at=bindparam("now"), missing_since=bindparam("now"))
+)
+MISSING_OF_REFERENCE = select(sessions.c.id).where(
+    sessions.c.reference_key == bindparam("key"), sessions.c.missing_since.is_not(None)
+)
+OVERDUE_REDACTIONS = select(func.count()).where(
+    sessions.c.redaction.in_(("validated", "processing")),
+    sessions.c.redaction_since < bindparam("before"),
+)
+MODES = select(sessions.c.livemode, func.count().label("sessions")).group_by(sessions.c.livemode)
+LAST_EVENT = select(func.max(events.c.created))
+
+GET_MARK = select(marks.c.value).where(marks.c.name == bindparam("mark"))
+
 UPDATE_SESSION = update(sessions).where(THIS_SESSION)
 
 READ_REFERENCE = select(references).where(references.c.key == bindparam("key"))
@@ -102,6 +177,8 @@ class Upserts:
     lock_reference: Insert  # gives the standing; version 0 is one never seen
     insert_attempts: Insert
     insert_effects: Insert  # gives the ids of those that are new
+    set_mark: Insert
+    add_to_mark: Insert
 
 
 def _upserts(into: Callable[..., Any]) -> Upserts:
@@ -109,6 +186,8 @@ def _upserts(into: Callable[..., Any]) -> Upserts:
     # meanwhile. They do change one, as only an updated row is returned.
     session = into(sessions).values(observations=1)
     reference = into(references)
+    mark = into(marks)
+    total = cast(cast(marks.c.value, BigInteger) + cast(mark.excluded.value, BigInteger), Text)
     return Upserts(
         insert_event=into(events).on_conflict_do_nothing().returning(events.c.id),
         lock_session=session.on_conflict_do_update(
@@ -119,6 +198,14 @@ def _upserts(into: Callable[..., Any]) -> Upserts:
             index_elements=["key"], set_={"version": references.c.version}
         ).returning(*(references.c[name] for name in STANDING_FIELDS)),
         insert_attempts=into(attempts).on_conflict_do_nothing(),
+        set_mark=mark.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"value": mark.excluded.value, "updated_at": mark.excluded.updated_at},
+        ),
+        add_to_mark=mark.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"value": total, "updated_at": mark.excluded.updated_at},
+        ),
         insert_effects=into(effects).on_conflict_do_nothing().returning(effects.c.id),
     )
 

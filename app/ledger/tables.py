@@ -55,6 +55,7 @@ sessions = Table(
     Column("as_of", BigInteger, nullable=False),
     Column("event_id", Text, nullable=False),  # "" where an API answer told the status
     Column("redaction", Text),
+    Column("redaction_since", BigInteger),
     Column("reference", Text),
     Column("reference_source", Integer, nullable=False),
     Column("reference_as_of", BigInteger, nullable=False),
@@ -62,6 +63,10 @@ sessions = Table(
     Column("reference_key", Text, index=True),  # null: an orphan
     Column("observations", BigInteger, nullable=False),  # how many have been merged into it
     Column("updated_at", BigInteger, nullable=False),
+    # The sweep's own: when it last asked Stripe, and since when Stripe does not know the session.
+    Column("checked_at", BigInteger, nullable=False, server_default="0"),
+    Column("missing_since", BigInteger),
+    Index("ix_sessions_status_checked_at", "status", "checked_at"),
 )
 
 # One row for each failed attempt, so that each counts once.
@@ -123,6 +128,15 @@ timeline = Table(
     Column("at", BigInteger, nullable=False),
     Column("note", Text),  # what an operator gave as the reason
     Index("ix_timeline_reference_key_id", "reference_key", "id"),
+)
+
+# How far a long work has come, and what is counted over the life of the ledger.
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
 )
 
 effects = Table(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from redis import Redis
@@ -15,6 +17,18 @@ from app.queue.model import QueueName, decode
 
 # Jobs read at once: memory stays flat however many letters there are.
 PAGE = 500
+READ = (Path(__file__).parent / "read.lua").read_text()
+# What is read of a job's hash: `data` holds the payload, the others are a letter's own.
+FIELDS = (
+    "data",
+    "reason",
+    "error_class",
+    "error",
+    "attempts",
+    "first_failed_at",
+    "last_failed_at",
+    "description",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,7 @@ class DeadLetters:
         """`connection` is one of `open_redis`."""
         self._connection = connection
         self._key = FailedJobRegistry.key_template.format(queue.name)
+        self._script = connection.register_script(READ)
 
     def __len__(self) -> int:
         """How many there are now."""
@@ -50,8 +65,7 @@ class DeadLetters:
         with translated_errors():
             if self._connection.zscore(self._key, id) is None:
                 return None
-            fields = self._connection.hgetall(Job.redis_job_namespace_prefix + id)
-        return _dead_letter(id, cast(dict[bytes, bytes], fields)) if fields else None
+        return next(self._read([id]), None)
 
     def __iter__(self) -> Iterator[DeadLetter]:
         """All dead letters, newest first, read a page at a time.
@@ -85,32 +99,31 @@ class DeadLetters:
 
     def _read(self, ids: Iterable[str]) -> Iterator[DeadLetter]:
         ids = list(ids)
-        with self._connection.pipeline(transaction=False) as pipeline:
-            for id in ids:
-                pipeline.hgetall(Job.redis_job_namespace_prefix + id)
-            for id, fields in zip(ids, pipeline.execute(), strict=True):
-                if fields:
-                    yield _dead_letter(id, fields)
+        with translated_errors():
+            answers = self._script([], [Job.redis_job_namespace_prefix, json.dumps(FIELDS), *ids])
+        for id, values in zip(ids, cast(list[list[bytes | None]], answers), strict=True):
+            if any(value is not None for value in values):  # else the job is gone
+                yield _dead_letter(id, values)
 
 
-def _dead_letter(id: str, fields: Mapping[bytes, bytes]) -> DeadLetter:
-    def text(name: str) -> str:
-        return fields.get(name.encode(), b"").decode(errors="replace")
-
+def _dead_letter(id: str, values: Sequence[bytes | None]) -> DeadLetter:
+    data, *rest = values
+    texts = ["" if value is None else value.decode(errors="replace") for value in rest]
+    reason, error_class, error, attempts, first_failed_at, last_failed_at, description = texts
     try:
-        _, arguments = decode(fields.get(b"data", b""))
+        _, arguments = decode(data or b"")
         payload = arguments[0] if arguments and isinstance(arguments[0], dict) else {}
     except (ValueError, TypeError):
         payload = {}
     return DeadLetter(
         id=id,
         # RQ's own tools can fail a job too; they leave only `exc_info`.
-        reason=text("reason") or "permanent_error",
-        error_class=text("error_class"),
-        error=text("error"),
-        attempts=int(text("attempts") or 0),
-        first_failed_at=text("first_failed_at"),
-        last_failed_at=text("last_failed_at"),
-        description=text("description"),
+        reason=reason or "permanent_error",
+        error_class=error_class,
+        error=error,
+        attempts=int(attempts or 0),
+        first_failed_at=first_failed_at,
+        last_failed_at=last_failed_at,
+        description=description,
         payload=payload,
     )

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.convertors import register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,12 +23,14 @@ from app.queue.model import EVENTS
 from app.settings import Settings
 from app.web.answers import error
 from app.web.health import Readiness, healthz
-from app.web.references import ReadReference
+from app.web.references import ReadReference, ReferenceConvertor
 from app.web.webhooks import StripeWebhook
 
 log = get_logger("web")
 
 NEEDED = ("STRIPE_WEBHOOK_SECRET",)
+
+register_url_convertor("reference", ReferenceConvertor())
 
 
 def create_app(settings: Settings, now: Callable[[], float] = time.time) -> Starlette:
@@ -47,7 +50,7 @@ def create_app(settings: Settings, now: Callable[[], float] = time.time) -> Star
     app = Starlette(
         routes=[
             Route("/webhooks/stripe", webhook.__call__, methods=["POST"]),
-            Route("/v1/references/{reference:path}", read_reference.__call__, methods=["GET"]),
+            Route("/v1/references/{reference:reference}", read_reference.__call__, methods=["GET"]),
             Route("/healthz", healthz, methods=["GET"]),
             Route("/readyz", Readiness(queue, ledger).__call__, methods=["GET"]),
         ],

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from anyio import to_thread
+from starlette.convertors import PathConvertor
 from starlette.datastructures import Secret
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,6 +22,12 @@ from app.web.answers import error
 from app.web.authentication import refuse_stranger
 
 log = get_logger("references")
+
+
+class ReferenceConvertor(PathConvertor):
+    """All the rest of a path: Starlette's own `path` takes no line break, and drops a last one."""
+
+    regex = "(?s:.*)"
 
 
 class ReadReference:

@@ -31,6 +31,7 @@ def upgrade() -> None:
     _create_sessions()
     _create_references()
     _create_effects()
+    _create_marks()
     op.execute(VIEW)
 
 
@@ -62,6 +63,7 @@ def _create_sessions() -> None:
         sa.Column("as_of", sa.BigInteger, nullable=False),
         sa.Column("event_id", sa.Text, nullable=False),
         sa.Column("redaction", sa.Text),
+        sa.Column("redaction_since", sa.BigInteger),
         sa.Column("reference", sa.Text),
         sa.Column("reference_source", sa.Integer, nullable=False),
         sa.Column("reference_as_of", sa.BigInteger, nullable=False),
@@ -69,8 +71,11 @@ def _create_sessions() -> None:
         sa.Column("reference_key", sa.Text),
         sa.Column("observations", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
+        sa.Column("checked_at", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("missing_since", sa.BigInteger),
         sa.PrimaryKeyConstraint("id", "account", "livemode", name="pk_sessions"),
     )
+    op.create_index("ix_sessions_status_checked_at", "sessions", ["status", "checked_at"])
     op.create_index("ix_sessions_reference_key", "sessions", ["reference_key"])
     op.create_table(
         "attempts",
@@ -157,4 +162,14 @@ def _create_effects() -> None:
     )
     op.create_index(
         "ix_effects_overdue", "effects", ["due"], sqlite_where=PENDING, postgresql_where=PENDING
+    )
+
+
+def _create_marks() -> None:
+    op.create_table(
+        "marks",
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("value", sa.Text, nullable=False),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_marks"),
     )
