@@ -14,6 +14,7 @@ from stripe.identity import VerificationSession
 from app.domain.errors import Permanent, Transient
 from app.domain.event import api_answer
 from app.domain.session import Observation
+from app.settings import Settings
 
 # Seconds for one call; Stripe answers in well under one.
 TIMEOUT = 10
@@ -168,6 +169,19 @@ class StripeApi:
             found = call(params)
             items = [item.to_dict(recursive=True) for item in found.data]
             return Page(items, bool(found.has_more), answered_at(found))
+
+
+def open_stripe(settings: Settings) -> StripeApi | None:
+    """The API of the environment's settings; None where there is no key."""
+    key, restricted = settings.stripe_api_key, settings.stripe_restricted_key
+    if key is None:
+        return None
+    return StripeApi(
+        str(key),
+        settings.stripe_api_base,
+        settings.reference_metadata_keys,
+        str(restricted) if restricted else None,
+    )
 
 
 def _client(key: str, base: str) -> stripe.StripeClient:

@@ -21,7 +21,7 @@ from app.queue.connection import open_redis
 from app.queue.jobs import JobQueue
 from app.queue.model import EFFECTS, EVENTS, NewJob
 from app.settings import Settings
-from app.stripe_api import StripeApi
+from app.stripe_api import StripeApi, open_stripe
 from workers.effects import EFFECT_RUNNERS
 from workers.handlers import handle
 
@@ -43,15 +43,12 @@ class Context:
     def of(cls, settings: Settings) -> Context:
         """Connections are made at their first use, so nothing has to be up yet."""
         redis = open_redis(str(settings.redis_url), verify=settings.redis_verify)
-        key = settings.stripe_api_key
         return cls(
             settings=settings,
             ledger=Ledger(open_engine(str(settings.database_url))),
             events=JobQueue(redis, EVENTS),
             effects=JobQueue(redis, EFFECTS),
-            stripe=StripeApi(str(key), settings.stripe_api_base, settings.reference_metadata_keys)
-            if key
-            else None,
+            stripe=open_stripe(settings),
         )
 
     def apply(self, observation: Observation) -> Applied:
