@@ -19,6 +19,7 @@ def configure(log_format: str, stream: TextIO = sys.stdout) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _without_traceback,
     ]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
@@ -36,12 +37,13 @@ def configure(log_format: str, stream: TextIO = sys.stdout) -> None:
         structlog.stdlib.ProcessorFormatter(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _without_traceback,
                 renderer,
             ],
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
         )
     )
+    # By the handler too: RQ gives its own loggers a level, which goes before the root's.
+    handler.setLevel(logging.WARNING)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
@@ -51,9 +53,14 @@ def _without_traceback(
     logger: object, name: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
     """A traceback can quote arguments: the error's class is what a line may tell."""
+    event.pop("stack_info", None)
     error = event.pop("exc_info", None)
-    if isinstance(error, tuple) and error[0] is not None:
-        event["error_class"] = error[0].__name__
+    if isinstance(error, tuple):
+        error = error[1]
+    elif error and not isinstance(error, BaseException):  # `exc_info=True`: what is being handled
+        error = sys.exc_info()[1]
+    if isinstance(error, BaseException):
+        event["error_class"] = type(error).__name__
     return event
 
 

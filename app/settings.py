@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from redis.connection import parse_url
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 from starlette.datastructures import Secret
 
 from app.domain.effects import Policy
@@ -72,8 +75,8 @@ class _Reader:
     """Reads variables one by one and gathers what is wrong with them."""
 
     def __init__(self, environment: Mapping[str, str], needed: Collection[str]) -> None:
-        self.environment = environment
-        self.problems = [f"{name} is not set" for name in needed if not environment.get(name)]
+        self.environment = {name: text.strip() for name, text in environment.items()}
+        self.problems = [f"{name} is not set" for name in needed if not self.environment.get(name)]
 
     def settings(self) -> Settings:
         settings = Settings(
@@ -95,7 +98,9 @@ class _Reader:
             log_format=self.read("LOG_FORMAT", _choice("json", "text"), "json"),
         )
         # A dyno's disk is gone with the dyno, and so would the ledger be.
-        if "DYNO" in self.environment and str(settings.database_url).startswith("sqlite"):
+        wrong = any(problem.startswith("DATABASE_URL ") for problem in self.problems)
+        sqlite = str(settings.database_url).startswith("sqlite")
+        if self.environment.get("DYNO") and sqlite and not wrong:
             self.problems.append(
                 "DATABASE_URL is SQLite, which is lost with the dyno: add a PostgreSQL"
             )
@@ -104,7 +109,7 @@ class _Reader:
         return settings
 
     def read(self, name: str, convert: Callable[[str], T], default: T) -> T:
-        text = self.environment.get(name, "").strip()
+        text = self.environment.get(name, "")
         if not text:
             return default
         try:
@@ -120,7 +125,7 @@ def _list(text: str) -> tuple[str, ...]:
 
 def _webhook_secrets(text: str) -> tuple[Secret, ...]:
     secrets = _list(text)
-    if not all(secret.startswith("whsec_") for secret in secrets):
+    if not secrets or not all(re.match(r"whsec_\S", secret) for secret in secrets):
         raise ValueError("has to be one or several signing secrets (whsec_…), comma-separated")
     return tuple(Secret(secret) for secret in secrets)
 
@@ -139,20 +144,34 @@ def _tokens(text: str) -> tuple[Secret, ...]:
 
 
 def _http_url(text: str) -> str:
-    if urlsplit(text).scheme not in ("http", "https") or not urlsplit(text).hostname:
-        raise ValueError("has to be an http:// or https:// address")
+    problem = "has to be an http:// or https:// address"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(problem) from None  # the error's own text quotes the address
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError(problem)
     return text.rstrip("/")
 
 
 def _redis_url(text: str) -> Secret:
-    if urlsplit(text).scheme not in ("redis", "rediss", "unix"):
+    if not text.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("has to start with redis://, rediss:// or unix://")
+    try:
+        parse_url(text)
+    except ValueError:
+        raise ValueError("is not an address that Redis' client can read") from None
     return Secret(text)
 
 
 def _database_url(text: str) -> Secret:
-    if urlsplit(text).scheme not in ("sqlite", "postgres", "postgresql", "postgresql+psycopg"):
+    if not re.match(r"(sqlite|postgres|postgresql|postgresql\+psycopg)://", text):
         raise ValueError("has to start with postgres://, postgresql:// or sqlite:///")
+    try:
+        make_url(text)
+    except (ArgumentError, ValueError):
+        raise ValueError("is not an address that SQLAlchemy can read") from None
     return Secret(text)
 
 

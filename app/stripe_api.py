@@ -92,10 +92,18 @@ class StripeApi:
             account, lambda options: self._sessions.create(params, options), idempotency_key
         )
 
-    def update(self, session_id: str, params: dict[str, Any], account: str) -> Answer:
+    def update(
+        self,
+        session_id: str,
+        params: dict[str, Any],
+        account: str,
+        idempotency_key: str | None = None,
+    ) -> Answer:
         """Change what may be changed of a session in `requires_input`."""
         return self._answer(
-            account, lambda options: self._sessions.update(session_id, params, options)
+            account,
+            lambda options: self._sessions.update(session_id, params, options),
+            idempotency_key,
         )
 
     def cancel(
@@ -124,9 +132,10 @@ class StripeApi:
             account, lambda options: call(session_id, params, options), idempotency_key
         )
 
-    def list_sessions(self, params: dict[str, Any]) -> Page:
+    def list_sessions(self, params: dict[str, Any], account: str = "") -> Page:
         """Sessions, newest first, with Stripe's own filters."""
-        return self._page(self._sessions.list, params)
+        options = {"stripe_account": account} if account else {}
+        return self._page(lambda filters: self._sessions.list(filters, options), params)
 
     def list_events(self, params: dict[str, Any]) -> Page:
         """Events of the last 30 days, newest first, with Stripe's own filters."""
@@ -217,8 +226,9 @@ def translated_errors() -> Iterator[None]:
         status = error.http_status
         if isinstance(error, stripe.APIConnectionError):
             failure = StripeUnavailable("Stripe is out of reach")
+        # Under 400: a page of whoever stands in between, not Stripe's answer.
         # 409: another call with the same idempotency key is under way.
-        elif status is None or status in (409, 429) or status >= 500:
+        elif status is None or status < 400 or status in (409, 429) or status >= 500:
             failure = StripeUnavailable(told)
         else:
             failure = StripeRefused(told)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from app.domain.errors import Transient
 from app.logs import get_logger
-from workers.jobs import Context, effect_job
+from app.queue.model import effect_job
+from workers.jobs import Context
 
 log = get_logger("clock")
 

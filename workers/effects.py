@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from app.domain.effects import EffectRow
 from app.queue.dead_letters import DeadLetters
 from app.queue.model import EVENTS
-from app.stripe_api import StripeApi, StripeUnavailable
+from app.stripe_api import StripeApi, StripeRefused, StripeUnavailable
 
 if TYPE_CHECKING:
     from workers.jobs import Context
@@ -16,11 +16,9 @@ if TYPE_CHECKING:
 Outcome = Literal["done", "dropped"]
 Runner = Callable[[EffectRow, "Context"], Outcome]
 
-# Under a key of the effect's own Stripe would answer every later try with a 500 that it stored at
-# the first. Each runner looks before it acts, so that none is needed.
-NO_IDEMPOTENCY_KEY = ""
 
-
+# No runner sends an idempotency key: with one, Stripe would answer every later try with a 500 that
+# it stored at the first. Each looks before it acts, so none is needed.
 def _api(row: EffectRow, context: Context) -> StripeApi | None:
     """The API that knows the row's session: none without a key, or with one of the other mode."""
     return context.stripe if row.livemode == context.settings.livemode else None
@@ -42,7 +40,7 @@ def cancel(row: EffectRow, context: Context) -> Outcome:
         return "dropped"
     seen = stripe.retrieve(row.session_id, row.account)
     if seen.status == "requires_input":
-        seen = stripe.cancel(row.session_id, row.account, NO_IDEMPOTENCY_KEY)
+        seen = stripe.cancel(row.session_id, row.account)
     context.apply(seen)
     return "done"
 
@@ -56,7 +54,14 @@ def redact(row: EffectRow, context: Context) -> Outcome:
     if seen.redaction is None:
         if seen.status == "processing":
             raise StripeUnavailable("a session cannot be redacted while it is processing")
-        seen = stripe.redact(row.session_id, row.account, NO_IDEMPOTENCY_KEY)
+        try:
+            seen = stripe.redact(row.session_id, row.account)
+        except StripeRefused:
+            # Stripe redacts from `requires_input` and `verified`: a session that was closed before
+            # anything was given to it holds nothing.
+            if seen.status != "canceled":
+                raise
+            return "dropped"
     context.apply(seen)
     return "done"
 

@@ -19,7 +19,7 @@ from app.ledger.transaction import Applied
 from app.logs import get_logger
 from app.queue.connection import open_redis
 from app.queue.jobs import JobQueue
-from app.queue.model import EFFECTS, EVENTS, NewJob
+from app.queue.model import EFFECTS, EVENTS, effect_job
 from app.settings import Settings
 from app.stripe_api import StripeApi, open_stripe
 from workers.effects import EFFECT_RUNNERS
@@ -65,11 +65,6 @@ class Context:
         if applied.effects:
             self.effects.accept_all([effect_job(row, self.now()) for row in applied.effects])
         return applied
-
-
-def effect_job(row: EffectRow, now: float) -> NewJob:
-    """The job that runs an effect when it is due; `now` is in Unix seconds."""
-    return NewJob(row.id, row.to_dict(), f"{row.kind} {row.session_id}", max(0, row.due - now))
 
 
 @cache

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from redis import Redis
+from sqlalchemy.exc import ArgumentError
 
+from app.domain.errors import Misconfigured
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
 from app.queue.connection import open_redis
@@ -41,8 +43,19 @@ class Stores:
 def stores() -> Iterator[Stores]:
     """The stores, closed at the end. Raises Misconfigured where a setting is wrong."""
     settings = Settings.from_environment(os.environ)
-    redis = open_redis(str(settings.redis_url), verify=settings.redis_verify)
-    ledger = Ledger(open_engine(str(settings.database_url)))
+    # Neither client's own message is shown: both may quote a part of the address.
+    try:
+        redis = open_redis(str(settings.redis_url), verify=settings.redis_verify)
+    except ValueError:
+        raise Misconfigured(
+            ["REDIS_URL cannot be read: redis://user:password@host:6379/0"]
+        ) from None
+    try:
+        ledger = Ledger(open_engine(str(settings.database_url)))
+    except (ValueError, ArgumentError):
+        raise Misconfigured(
+            ["DATABASE_URL cannot be read: postgres://user:password@host:5432/name"]
+        ) from None
     try:
         yield Stores(settings, redis, ledger)
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -90,6 +91,7 @@ def demo(references: int, seed: int, as_json: bool) -> None:
     """
     began = time.monotonic()
     console = Console(stderr=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="identity-demo-") as folder:
         keys = Secrets(
             webhook="whsec_" + secrets.token_hex(16),

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
+from itertools import islice
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from app.cli.context import QUEUES, stores
-from app.domain.errors import QueueUnavailable
+from app.cli.context import QUEUES, Stores, stores
+from app.domain.errors import Transient
+from app.domain.reference import Standing
 from app.operations.discard import discard as discard_letters
 from app.operations.preview import Preview, preview
-from app.operations.replay import Replay, Replayed
+from app.operations.replay import STALLED, Replay, Replayed
 from app.operations.select_letters import Selection, age_of
 from app.queue.dead_letters import DeadLetter, DeadLetters
 
 REASONS = ("permanent_error", "attempts_exhausted", "timed_out", "crashed_worker")
+WIDE = 400  # columns: more than any row has
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -39,6 +44,15 @@ class Age(click.ParamType[float]):
         if match is None:
             self.fail(f"{value!r} is not an age: write 90s, 15m, 2h or 3d", param, ctx)
         return float(int(match[1]) * UNITS[match[2]])
+
+
+of_queue = click.option(
+    "--queue",
+    type=click.Choice(list(QUEUES)),
+    default="events",
+    show_default=True,
+    help="What died: Stripe's events, or what was to be done after one.",
+)
 
 
 def selecting(command: Callable[..., None]) -> Callable[..., None]:
@@ -59,7 +73,7 @@ def selecting(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--reference", help="Of this client_reference_id."),
         click.option("--status", help="Whose session had this status."),
         click.option("--reason", type=click.Choice(REASONS), help="Died of this."),
-        click.option("--queue", type=click.Choice(list(QUEUES)), default="events"),
+        of_queue,
     ):
         with_selection = option(with_selection)
     return with_selection
@@ -84,44 +98,71 @@ def list_letters(selection: Selection, queue: str, limit: int, as_json: bool) ->
     Next: `dlq show ID`, and `dlq replay --dry-run` once what broke is mended.
     """
     now = time.time()
-    counts: Counter[str] = Counter()
-    shown: list[DeadLetter] = []
     with stores() as opened:
-        for letter in selection.of(opened.letters(queue), now):
-            counts[letter.reason] += 1
-            if len(shown) < limit:
-                shown.append(letter)
+        counts, shown = _read(opened.letters(queue), selection, limit, now)
     total = sum(counts.values())
     if as_json:
         click.echo(json.dumps({"total": total, "by_reason": dict(counts.most_common())}))
         for letter in shown:
             click.echo(json.dumps(asdict(letter)))
         return
-    console = Console()
     if not total:
-        console.print("No dead letters" + (" like that." if selection != Selection() else "."))
+        click.echo("No dead letters" + (" like that." if selection != Selection() else "."))
         return
     for reason, count in counts.most_common():
-        console.print(f"{count:>8}  {reason}")
-    console.print(_table(shown, now))
+        click.echo(f"{count:>8}  {_plain(reason)}")
+    if shown:
+        _print(_table(shown, now))
     if total > len(shown):
-        console.print(f"The newest {len(shown)} of {total}.")
+        click.echo(f"The newest {len(shown)} of {total}.")
+
+
+def _read(
+    letters: DeadLetters, selection: Selection, limit: int, now: float
+) -> tuple[Counter[str], list[DeadLetter]]:
+    """How many there are of each reason, and the newest; in memory are only those."""
+    if selection == Selection():
+        return letters.count_by_reason(), list(islice(letters, limit))
+    counts: Counter[str] = Counter()
+    shown: list[DeadLetter] = []
+    for letter in selection.of(letters, now):
+        counts[letter.reason] += 1
+        if len(shown) < limit:
+            shown.append(letter)
+    return counts, shown
+
+
+def _plain(text: str) -> str:
+    """Text of others as a terminal may show it: it could move the cursor, or hide a line."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def _print(table: Table) -> None:
+    """A table as wide as the terminal; where `grep` reads it, each letter stays on one line."""
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+
+
+def _cells(*cells: str) -> list[Text]:
+    """Text as it is: rich would take a [reference] for a colour."""
+    return [Text(_plain(cell)) for cell in cells]
 
 
 def _table(letters: list[DeadLetter], now: float) -> Table:
     table = Table(box=None)
     for heading in ("id", "reason", "error", "tries", "age", "session", "reference"):
-        table.add_column(heading, overflow="fold")
+        # An id in one piece can be copied, whatever has to give way to it.
+        table.add_column(heading, overflow="fold", no_wrap=heading == "id")
     for letter in letters:
-        table.add_row(
+        row = _cells(
             letter.id,
             letter.reason,
-            letter.error_class,
+            letter.error_class or "-",
             str(letter.attempts),
             _age(age_of(letter, now)),
-            str(letter.payload.get("session_id", "")),
+            str(letter.payload.get("session_id") or "-"),
             str(letter.payload.get("reference") or "-")[:40],
         )
+        table.add_row(*row)
     return table
 
 
@@ -132,22 +173,25 @@ def _age(seconds: float) -> str:
 
 @dlq.command()
 @click.argument("id")
-@click.option("--queue", type=click.Choice(list(QUEUES)), default="events")
+@of_queue
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def show(id: str, queue: str, as_json: bool) -> None:
     """Show all that is known of one dead letter."""
     with stores() as opened:
         letter = opened.letters(queue).find(id)
-    if letter is None:
-        raise click.ClickException(f"{id} is not among the dead letters of {queue}")
+        if letter is None:
+            status = opened.queue(queue).statuses([id])[id]
+            told = f": it is {status}" if status else ""
+            raise click.ClickException(f"{id} is not among the dead letters of {queue}{told}")
     if as_json:
         click.echo(json.dumps(asdict(letter)))
         return
     for name, value in asdict(letter).items():
         if name != "payload":
-            click.echo(f"{name:<16} {value}")
+            click.echo(f"{name:<16} {_plain(str(value))}")
+    click.echo("payload")
     for name, value in letter.payload.items():
-        click.echo(f"  {name:<18} {value}")
+        click.echo(_plain(f"  {name:<18} {'-' if value is None else value}"))
 
 
 @dlq.command()
@@ -166,101 +210,151 @@ def replay(
 ) -> None:
     """Put dead letters back into the queue: those of IDS, or all that the filters mean.
 
-    Mend what broke first, and look with --dry-run. Replaying never takes a newer standing back, may
-    be broken off, and may be run twice. Waits for the workers and tells what came of it.
-    Exit code 1 where a letter failed again or no worker came.
+    With neither, all of the queue. Mend what broke first, and look with --dry-run. Replaying never
+    takes a newer standing back, may be broken off with Ctrl-C, and may be run twice: what was put
+    back goes on, and the next run takes the rest. Waits for the workers and tells what came of it.
+
+    Exit code 1 where a letter failed again, no worker came, or it was broken off.
     """
+    if dry_run and queue != "events":
+        raise click.UsageError("--dry-run is for events: effects change no standing")
     with stores() as opened:
-        letters = _chosen(opened.letters(queue), ids, selection)
+        letters, total = _chosen(opened, queue, ids, selection)
         if dry_run:
-            if queue != "events":
-                raise click.UsageError("--dry-run is for events: effects change no standing")
-            _show_previews(list(preview(letters, opened.ledger)), as_json)
+            _preview(letters, opened, as_json)
             return
-        total = _count(opened.letters(queue), ids, selection)
-        result = _replay(Replay(opened.queue(queue), opened.ledger, rate=rate), letters, total)
-    if as_json:
-        click.echo(json.dumps(asdict(result)))
-    else:
-        click.echo(_told(result))
-    if result.failed_again or result.waiting:
+        run = Replay(opened.queue(queue), opened.ledger, rate=rate)
+        whole = _replay(run, letters, total)
+    result = run.so_far
+    click.echo(json.dumps(asdict(result)) if as_json else _told(result, queue))
+    if not whole or result.failed_again or result.waiting:
         raise SystemExit(1)
 
 
 def _chosen(
-    letters: DeadLetters, ids: tuple[str, ...], selection: Selection
-) -> Iterator[DeadLetter]:
-    if ids:
-        found = {id: letters.find(id) for id in ids}
-        missing = [id for id, letter in found.items() if letter is None]
-        if missing:
-            raise click.ClickException(f"not among the dead letters: {', '.join(missing)}")
-        return (letter for letter in found.values() if letter is not None)
-    return selection.of(letters, time.time())
+    opened: Stores, queue: str, ids: tuple[str, ...], selection: Selection, strict: bool = False
+) -> tuple[Iterator[DeadLetter], int | None]:
+    """The letters meant, and how many they are where that is known without reading them all.
+
+    An id that is dead no more is passed over, so that the same call may be made twice, unless
+    `strict`. One that was never heard of is refused.
+    """
+    letters = opened.letters(queue)
+    if not ids:
+        total = len(letters) if selection == Selection() else None
+        return selection.of(letters, time.time()), total
+    if selection != Selection():
+        raise click.UsageError("name the letters by id or by filters, not by both")
+    found = {id: letters.find(id) for id in ids}
+    missing = [id for id, letter in found.items() if letter is None]
+    statuses = opened.queue(queue).statuses(missing)
+    applied = opened.ledger.has_events(missing)
+    unknown = [id for id in missing if strict or not (statuses[id] or id in applied)]
+    if unknown:
+        raise click.ClickException(f"not among the dead letters of {queue}: {', '.join(unknown)}")
+    for id in missing:
+        click.echo(f"{id} is dead no more ({statuses[id] or 'applied'}): left alone", err=True)
+    dead = [letter for letter in found.values() if letter is not None]
+    return iter(dead), len(dead)
 
 
-def _count(letters: DeadLetters, ids: tuple[str, ...], selection: Selection) -> int | None:
-    """How many letters are meant, where that is known without reading them all."""
-    if ids:
-        return len(ids)
-    return len(letters) if selection == Selection() else None
-
-
-def _replay(run: Replay, letters: Iterator[DeadLetter], total: int | None) -> Replayed:
+def _replay(run: Replay, letters: Iterator[DeadLetter], total: int | None) -> bool:
+    """Replay with progress on stderr. False where it was broken off."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"))
     console = Console(stderr=True)
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
-        task = progress.add_task("Replaying", total=total, told="")
+    try:
+        with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+            task = progress.add_task("Replaying", total=total, told="")
 
-        def tell(so_far: Replayed) -> None:
-            ended = so_far.applied + so_far.unchanged + so_far.failed_again + so_far.deferred
-            progress.update(task, completed=ended, told=f"{ended} of {so_far.replayed} put back")
+            def tell(so_far: Replayed) -> None:
+                ended = so_far.applied + so_far.unchanged + so_far.failed_again + so_far.deferred
+                told = f"{ended} ended of {so_far.replayed} put back"
+                progress.update(task, completed=ended, told=told)
 
-        run.tell = tell
-        try:
-            return run.run(letters)
-        except KeyboardInterrupt:
-            click.echo(
-                "\nBroken off; what was put back goes on. Run it again for the rest.", err=True
-            )
-            return run.so_far
-        except QueueUnavailable as error:
-            raise click.ClickException(f"{error}. Run it again for the rest.") from None
+            run.tell = tell
+            run.run(letters)
+    except KeyboardInterrupt:
+        click.echo("Broken off: what was put back goes on. Run it again for the rest.", err=True)
+        return False
+    except Transient as error:
+        back = run.so_far.replayed
+        raise click.ClickException(
+            f"{error}. {back} put back; run it again for the rest."
+        ) from None
+    if run.so_far.stalled:
+        click.echo(
+            f"Nothing came to an end for {STALLED:.0f} s: does a worker run (`python -m workers`)? "
+            "What was put back waits for one. Run it again for the rest.",
+            err=True,
+        )
+    return not run.so_far.stalled
 
 
-def _told(result: Replayed) -> str:
-    parts = [
-        f"{result.applied} applied",
-        f"{result.unchanged} unchanged",
-        f"{result.failed_again} failed again",
-    ]
+def _told(result: Replayed, queue: str) -> str:
+    if queue == "events":
+        parts = [f"{result.applied} applied", f"{result.unchanged} unchanged"]
+    else:
+        parts = [f"{result.applied} done"]
+    parts.append(f"{result.failed_again} failed again")
     if result.deferred:
         parts.append(f"{result.deferred} are tried again later")
     if result.waiting:
-        parts.append(f"{result.waiting} still waiting: does a worker run?")
+        parts.append(f"{result.waiting} still waiting")
     return f"{result.replayed} replayed: {', '.join(parts)}."
 
 
-def _show_previews(previews: list[Preview], as_json: bool) -> None:
+def _preview(letters: Iterator[DeadLetter], opened: Stores, as_json: bool) -> None:
+    read: Counter[str] = Counter()
+
+    def counted() -> Iterator[DeadLetter]:
+        for letter in letters:
+            read["letters"] += 1
+            yield letter
+
+    found = list(preview(counted(), opened.ledger))
+    unreadable = read["letters"] - sum(one.letters for one in found)
     if as_json:
-        for found in previews:
-            click.echo(json.dumps({**asdict(found), "changes": found.changes}))
-        return
+        for one in found:
+            click.echo(json.dumps({**asdict(one), "changes": one.changes}))
+    else:
+        _show_previews(found)
+    if unreadable:
+        click.echo(f"{unreadable} letter(s) no version can read: they would fail again.", err=True)
+
+
+def _show_previews(previews: list[Preview]) -> None:
     table = Table(box=None)
-    for heading in ("reference", "letters", "now", "then", ""):
+    for heading in ("reference", "mode", "letters", "now", "then", ""):
         table.add_column(heading, overflow="fold")
-    for found in previews:
-        before, after = found.before, found.after
-        table.add_row(
+    for found in sorted(previews, key=lambda one: not one.changes):
+        row = _cells(
             "(no reference)" if found.reference is None else found.reference[:40],
+            "live" if found.livemode else "test",
             str(found.letters),
-            before.status if before else "-",
-            after.status if after else "-",
+            _stands(found.before),
+            _stands(found.after),
             "changes" if found.changes else "",
         )
-    Console().print(table)
+        table.add_row(*row)
+    if previews:
+        _print(table)
     changing = sum(found.changes for found in previews)
-    click.echo(f"{changing} of {len(previews)} reference(s) would change. Nothing was done.")
+    of = sum(found.reference is not None for found in previews)
+    click.echo(f"{changing} of {of} reference(s) would change. Nothing was done.")
+
+
+def _stands(standing: Standing | None) -> str:
+    """A standing in a cell, with all that can change without its status."""
+    if standing is None:
+        return "-"
+    parts = [standing.status]
+    if standing.next_step != "none":
+        parts.append(standing.next_step)
+    if standing.attempts:
+        parts.append(f"{standing.attempts} failed")
+    if standing.redaction:
+        parts.append(standing.redaction)
+    return ", ".join(parts)
 
 
 @dlq.command()
@@ -274,21 +368,21 @@ def discard(
 ) -> None:
     """Remove dead letters for good: those of IDS, or all that the filters mean.
 
-    The timeline keeps that it was done, when, and why.
+    The timeline keeps that it was done, when, and why. Asks first, and removes no more than it has
+    counted; broken off with Ctrl-C, it may be run again.
     """
     if not ids and selection == Selection():
         raise click.UsageError("name the letters by id, or by a filter such as --reason")
+    if not why.strip():
+        raise click.UsageError("--why needs a reason: who reads the timeline will ask for it")
     with stores() as opened:
-        found = _count_all(_chosen(opened.letters(queue), ids, selection))
-        if not found:
+        counted = {letter.id for letter in _chosen(opened, queue, ids, selection, strict=True)[0]}
+        if not counted:
             click.echo(json.dumps({"discarded": 0}) if as_json else "No dead letters like that.")
             return
         if not yes:
-            click.confirm(f"Discard {found} dead letter(s) for good?", abort=True, err=True)
-        letters = _chosen(opened.letters(queue), ids, selection)
+            click.confirm(f"Discard {len(counted)} dead letter(s) for good?", abort=True, err=True)
+        # What has died since is not among those that were agreed to.
+        letters = (letter for letter in opened.letters(queue) if letter.id in counted)
         gone = discard_letters(opened.queue(queue), opened.ledger, letters, why, int(time.time()))
     click.echo(json.dumps({"discarded": gone}) if as_json else f"{gone} discarded.")
-
-
-def _count_all(letters: Iterator[DeadLetter]) -> int:
-    return sum(1 for _ in letters)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import click
+from redis.exceptions import RedisError
 
 from app.cli.demo import demo
 from app.cli.dev import dev
@@ -35,4 +36,7 @@ def main() -> None:
         sys.exit(2)
     except IdentityError as error:
         click.echo(str(error), err=True)
+        sys.exit(1)
+    except RedisError as error:  # no right to a command, say; its text may quote what was sent
+        click.echo(f"Redis refuses what it is asked ({type(error).__name__})", err=True)
         sys.exit(1)

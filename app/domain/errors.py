@@ -28,6 +28,15 @@ class UnreadableEvent(Rejected):
     """The delivery is signed, but is not an event of the shape Stripe documents."""
 
 
+class Conflict(Rejected):
+    """What was asked for does not fit how the reference stands now."""
+
+    def __init__(self, code: str, message: str) -> None:
+        """`code` is for programs: reference_verified, session_processing, attempts_exhausted."""
+        super().__init__(message)
+        self.code = code
+
+
 class Transient(IdentityError):
     """Time mends it: tried again later by itself."""
 

@@ -101,6 +101,7 @@ def rank(status: str, last_error_code: str | None) -> int:
 
 def seen(observation: Observation) -> Session:
     """The session that is known from one observation alone."""
+    redacted = observation.redaction == "redacted"
     return Session(
         id=observation.session_id,
         account=observation.account,
@@ -109,7 +110,8 @@ def seen(observation: Observation) -> Session:
         type=observation.type,
         status=observation.status,
         last_error_code=observation.last_error_code,
-        report=observation.report,
+        # The report is gone at Stripe, and what led to it has no business here any more.
+        report=None if redacted else observation.report,
         as_of=observation.as_of,
         event_id=observation.event_id,
         redaction=observation.redaction,
@@ -117,9 +119,7 @@ def seen(observation: Observation) -> Session:
         reference=observation.reference,
         reference_source=observation.reference_source,
         reference_as_of=observation.as_of if observation.reference is not None else 0,
-        since={
-            observation.status: observation.as_of if observation.transition else -observation.as_of
-        },
+        since={observation.status: _since(observation)},
         failed_attempts=_failed_attempts(observation),
     )
 
@@ -135,12 +135,14 @@ def join(one: Session, other: Session) -> Session:
     reference = max(
         one, other, key=lambda s: (s.reference_source, s.reference_as_of, s.reference or "")
     )
+    redaction = max(one.redaction, other.redaction, key=_redaction_order)
     return replace(
         status,
+        report=None if redaction == "redacted" else status.report,
         # Fixed at creation at Stripe; min and max keep the join order-free whatever is sent.
         created=min(one.created, other.created),
         type=max(one.type, other.type, key=lambda kind: kind or ""),
-        redaction=max(one.redaction, other.redaction, key=_redaction_order),
+        redaction=redaction,
         redaction_since=min(
             (s.redaction_since for s in (one, other) if s.redaction_since is not None),
             default=None,
@@ -171,6 +173,15 @@ def _redaction_order(redaction: str | None) -> tuple[int, str]:
     if redaction in REDACTIONS:
         return (REDACTIONS.index(redaction) * 2, "")
     return (5, redaction or "")
+
+
+def _since(observation: Observation) -> int:
+    """When the status was entered, where that is known; else minus when it was seen."""
+    if observation.transition:
+        return observation.as_of
+    # Nothing was submitted yet: so it has been from the start.
+    unsubmitted = rank(observation.status, observation.last_error_code) == 0
+    return observation.created if unsubmitted else -observation.as_of
 
 
 def _failed_attempts(observation: Observation) -> frozenset[str]:

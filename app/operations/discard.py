@@ -9,6 +9,7 @@ from app.ledger.rows import Discarded
 from app.operations.batches import batches
 from app.queue.dead_letters import DeadLetter
 from app.queue.jobs import JobQueue
+from app.queue.model import EFFECTS
 
 AT_ONCE = 100
 
@@ -23,6 +24,9 @@ def discard(
     discarded = 0
     for batch in batches(letters, AT_ONCE):
         ledger.note_discarded([_discarded(letter) for letter in batch], why, now)
+        if queue.queue == EFFECTS:  # else the clock would find them pending and queue them again
+            for letter in batch:
+                ledger.mark_effect(letter.id, "dropped", now)
         discarded += queue.discard([letter.id for letter in batch])
     return discarded
 

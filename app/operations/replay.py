@@ -10,6 +10,7 @@ from app.ledger.ledger import Ledger
 from app.operations.batches import batches
 from app.queue.dead_letters import DeadLetter
 from app.queue.jobs import JobQueue
+from app.queue.model import EVENTS
 
 # Letters put back in one round trip, and those whose outcome is waited for at once.
 AT_ONCE = 100
@@ -25,11 +26,12 @@ class Replayed:
     """What came of a replay, so far."""
 
     replayed: int = 0
-    applied: int = 0  # the reference stands otherwise now
+    applied: int = 0  # the reference stands otherwise now; of an effect: it is done
     unchanged: int = 0  # in the ledger, and nothing changed by it
     failed_again: int = 0
     deferred: int = 0  # failed by what time mends: tried again by itself
-    waiting: int = 0  # no worker has come to it
+    waiting: int = 0  # put back, and no worker has come to it yet
+    stalled: bool = False  # nothing came to an outcome for so long that the rest was left dead
 
 
 class Replay:
@@ -54,22 +56,40 @@ class Replay:
         self._clock = clock
         self._sleep = sleep
         self._outstanding: set[str] = set()
+        self._known: set[str] = set()  # those of them that the ledger had before
 
     def run(self, letters: Iterable[DeadLetter]) -> Replayed:
-        """Put the letters back and wait for what comes of them."""
-        began = self._clock()
+        """Put the letters back and wait for what comes of them.
+
+        Broken off by whatever exception, it leaves in `so_far` what was reached.
+        """
+        self._ledger.has_event("")  # where the ledger is away, nothing is put back
+        try:
+            self._put_back(letters)
+        finally:
+            self.so_far.waiting = len(self._outstanding)
+        return self.so_far
+
+    def _put_back(self, letters: Iterable[DeadLetter]) -> None:
+        due = self._clock()
         at_once = AT_ONCE if self._rate is None else max(1, min(AT_ONCE, int(self._rate)))
         for batch in batches((letter.id for letter in letters), at_once):
             self._wait_until_at_most(OUTSTANDING - len(batch))
+            if self.so_far.stalled:
+                return
             if self._rate is not None:
-                due = began + self.so_far.replayed / self._rate
+                self._look()
                 self._sleep(max(0.0, due - self._clock()))
-            self.so_far.replayed += self._queue.replay(batch)
-            self._outstanding.update(batch)
+                # From now, not from when it was due: time lost to slow workers is not made up for.
+                due = self._clock() + len(batch) / self._rate
+            # What someone else has replayed or discarded meanwhile is not ours to count.
+            dead = [id for id, at in self._queue.statuses(batch).items() if at == "failed"]
+            # It died after its commit: what it then changed is not this replay's doing.
+            self._known |= self._ledger.has_events(dead)
+            self.so_far.replayed += self._queue.replay(dead)
+            self._outstanding.update(dead)
             self.tell(self.so_far)
         self._wait_until_at_most(0)
-        self.so_far.waiting = len(self._outstanding)
-        return self.so_far
 
     def _wait_until_at_most(self, outstanding: int) -> None:
         moved = self._clock()
@@ -78,6 +98,7 @@ class Replay:
                 moved = self._clock()
                 self.tell(self.so_far)
             elif self._clock() - moved > STALLED:
+                self.so_far.stalled = True
                 return
             else:
                 self._sleep(LOOK_EVERY)
@@ -88,10 +109,12 @@ class Replay:
         ended = {id for id, status in statuses.items() if status not in ("queued", "started")}
         # A settled job is forgotten after an hour; None is one of those.
         finished = {id for id in ended if statuses[id] in ("finished", None)}
-        changed = self._ledger.changed_by(finished)
+        events = self._queue.queue == EVENTS
+        changed = self._ledger.changed_by(finished) - self._known if events else finished
         self.so_far.applied += len(changed)
         self.so_far.unchanged += len(finished - changed)
         self.so_far.failed_again += sum(statuses[id] == "failed" for id in ended)
         self.so_far.deferred += sum(statuses[id] == "scheduled" for id in ended)
         self._outstanding -= ended
+        self._known -= ended
         return len(ended)

@@ -17,6 +17,8 @@ from rq.registry import (
 )
 from rq.worker import Worker
 
+from app.domain.effects import EffectRow
+
 
 @dataclass(frozen=True, slots=True)
 class QueueName:
@@ -93,3 +95,8 @@ def decode(data: bytes) -> tuple[str, list[Any]]:
         case [str(function), _, list(arguments), _]:
             return function, arguments
     raise ValueError("a job's data is [function, null, [arguments], {}]")
+
+
+def effect_job(row: EffectRow, now: float) -> NewJob:
+    """The job that runs an effect when it is due; `now` is in Unix seconds."""
+    return NewJob(row.id, row.to_dict(), f"{row.kind} {row.session_id}", max(0, row.due - now))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import uvicorn
@@ -18,12 +19,14 @@ KEEP_ALIVE = 95
 
 
 def main() -> None:
-    """Exit code 2 where a setting is missing or wrong."""
+    """Exit code 0 after SIGTERM, 2 where a setting is missing or wrong."""
     try:
         settings = Settings.from_environment(os.environ, needed=NEEDED)
     except Misconfigured as error:
         print(*error.problems, sep="\n", file=sys.stderr)  # noqa: T201  # before logs are set up
         sys.exit(2)
+    # Once it has drained, uvicorn raises the signal again for whoever was asked before it.
+    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))
     uvicorn.run(
         "app.web.main:from_environment",
         factory=True,

@@ -20,10 +20,17 @@ class BodyTooSlow(Exception):
 
 
 def error(
-    status: int, type: str, message: str, *, param: str | None = None, **headers: str
+    status: int,
+    type: str,
+    message: str,
+    *,
+    param: str | None = None,
+    code: str | None = None,
+    **headers: str,
 ) -> JSONResponse:
     """An answer of Stripe's error shape. https://docs.stripe.com/api/errors"""
-    told = {"type": type, "message": message} | ({"param": param} if param else {})
+    told = {"type": type, "message": message, "param": param, "code": code}
+    told = {name: value for name, value in told.items() if value is not None}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return JSONResponse({"error": told}, status, named)
 

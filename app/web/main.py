@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from redis import Redis
 from starlette.applications import Starlette
 from starlette.convertors import register_url_convertor
 from starlette.exceptions import HTTPException
@@ -17,13 +18,18 @@ from starlette.routing import Route
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
 from app.logs import configure, get_logger
-from app.queue.connection import open_async_redis
-from app.queue.jobs import AsyncJobQueue
-from app.queue.model import EVENTS
+from app.operations.start_verification import StartVerification
+from app.queue.connection import open_async_redis, open_redis
+from app.queue.jobs import AsyncJobQueue, JobQueue
+from app.queue.model import EFFECTS, EVENTS
 from app.settings import Settings
+from app.stripe_api import open_stripe
 from app.web.answers import error
 from app.web.health import Readiness, healthz
+from app.web.metrics import Metrics
+from app.web.redactions import RedactReference
 from app.web.references import ReadReference, ReferenceConvertor
+from app.web.verification_sessions import VerificationSessions
 from app.web.webhooks import StripeWebhook
 
 log = get_logger("web")
@@ -37,21 +43,33 @@ def create_app(settings: Settings, now: Callable[[], float] = time.time) -> Star
     """The application. It connects at its first request; `now` gives Unix seconds."""
     redis = open_async_redis(str(settings.redis_url), verify=settings.redis_verify)
     queue = AsyncJobQueue(redis, EVENTS)
-    ledger = Ledger(open_engine(str(settings.database_url)))
+    engine = open_engine(str(settings.database_url))
+    ledger = Ledger(engine)
     webhook = StripeWebhook(queue, settings.webhook_secrets, settings.reference_metadata_keys, now)
     read_reference = ReadReference(ledger, settings.api_tokens, settings.livemode)
+    # Calls to Stripe, their locks and the metrics run in threads, and so over another client.
+    blocking = open_redis(str(settings.redis_url), verify=settings.redis_verify)
+    sessions = _verification_sessions(settings, ledger, blocking, now)
+    redact = RedactReference(
+        ledger, JobQueue(blocking, EFFECTS), settings.api_tokens, settings.livemode, now
+    )
+    metrics = Metrics(blocking, engine, settings.api_tokens, now)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
         await redis.aclose()
+        blocking.close()
         ledger.close()
 
     app = Starlette(
         routes=[
             Route("/webhooks/stripe", webhook.__call__, methods=["POST"]),
+            *sessions.routes(),
+            Route("/v1/references/{reference:reference}/redact", redact.__call__, methods=["POST"]),
             Route("/v1/references/{reference:reference}", read_reference.__call__, methods=["GET"]),
             Route("/healthz", healthz, methods=["GET"]),
+            Route("/metrics", metrics.__call__, methods=["GET"]),
             Route("/readyz", Readiness(queue, ledger).__call__, methods=["GET"]),
         ],
         exception_handlers={HTTPException: refused, Exception: failed},
@@ -60,6 +78,14 @@ def create_app(settings: Settings, now: Callable[[], float] = time.time) -> Star
     # Stripe follows no redirect: an address with a slash too many is told to be unknown.
     app.router.redirect_slashes = False
     return app
+
+
+def _verification_sessions(
+    settings: Settings, ledger: Ledger, redis: Redis, now: Callable[[], float]
+) -> VerificationSessions:
+    stripe = open_stripe(settings)
+    starting = StartVerification(stripe, ledger, redis, settings.max_attempts) if stripe else None
+    return VerificationSessions(stripe, starting, settings.api_tokens, settings.livemode, now)
 
 
 def from_environment() -> Starlette:

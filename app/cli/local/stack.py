@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 import requests
 
@@ -65,6 +69,7 @@ class Stack:
         self._seed = seed
         self._extra = extra or {}
         self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._lock: IO[str] | None = None
 
     @property
     def database_url(self) -> str:
@@ -91,9 +96,13 @@ class Stack:
 
         Raises NotStarted; what was started by then is stopped by `stop`.
         """
+        for address in (self.web, self.sandbox):
+            _refuse_taken(int(address.rpartition(":")[2]))
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock_folder()
         tell("Valkey")
-        self.valkey.start()
+        with _signals_held():
+            self.valkey.start()
         engine = open_engine(self.database_url)
         upgrade(engine)
         engine.dispose()
@@ -104,6 +113,16 @@ class Stack:
         self._await(self.web + "/readyz", "web")
         tell("workers")
         self._run("workers", "workers")
+
+    def _lock_folder(self) -> None:
+        """Two servers that append to the same files would ruin them."""
+        lock = (self.folder / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise NotStarted(f"{self.folder} is in use: it runs already") from None
+        self._lock = lock
 
     def _start_sandbox(self) -> None:
         first_secret = self.secrets.webhook.split(",", maxsplit=1)[0]
@@ -118,7 +137,7 @@ class Stack:
 
     def _run(self, name: str, module: str, *arguments: str) -> None:
         inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
-        with (self.folder / f"{name}.log").open("ab") as log:
+        with (self.folder / f"{name}.log").open("ab") as log, _signals_held():
             process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 cwd=ROOT,
@@ -129,7 +148,7 @@ class Stack:
                 # A terminal's Ctrl-C is for us: we stop them in their order.
                 start_new_session=True,
             )
-        self._processes.append((name, process))
+            self._processes.append((name, process))
 
     def _await(self, url: str, name: str) -> None:
         process = self._processes[-1][1]
@@ -154,17 +173,21 @@ class Stack:
         return "\n".join(told)
 
     def stop(self) -> None:
-        """Stop workers and web first, then Stripe's stand-in, Valkey last."""
-        for _, process in reversed(self._processes):
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(STOP_WITHIN)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self._processes.clear()
-        self.valkey.stop()
+        """Stop workers and web first, then Stripe's stand-in, Valkey last; signals wait for it."""
+        with _signals_held(deliver=False):
+            for _, process in reversed(self._processes):
+                if process.poll() is None:
+                    process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(STOP_WITHIN)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+            self._processes.clear()
+            self.valkey.stop()
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
 
     def __enter__(self) -> Stack:
         return self
@@ -176,3 +199,39 @@ class Stack:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _refuse_taken(port: int) -> None:
+    """Raises NotStarted, before anything is started and could mistake the other for its own."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise NotStarted(
+                f"port {port} is in use: end what uses it, or choose another"
+            ) from None
+
+
+@contextlib.contextmanager
+def _signals_held(*, deliver: bool = True) -> Iterator[None]:
+    """A Ctrl-C in the middle of a start or a stop would leave processes that nobody knows of.
+
+    The first that came meanwhile is delivered at the end, where it is to be.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals do not come here
+        return
+    came: list[int] = []
+    # A handler, as what is ignored would be ignored by the processes started as well.
+    before = {
+        each: signal.signal(each, lambda signum, frame: came.append(signum))
+        for each in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    if came and deliver:
+        signal.raise_signal(came[0])

@@ -1,0 +1,120 @@
+"""A request's parameters, JSON or form, as Stripe's own names."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from app.domain.errors import Rejected
+from app.web.answers import read_body
+
+LARGEST_BODY = 128 * 1024
+MOST_FIELDS = 1_000
+# `options[document][allowed_types][]`: a name, then keys in brackets.
+_NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)\Z")
+DEEPEST = 6  # Stripe's deepest parameter has four levels
+
+
+class BadParameter(Rejected):
+    """A parameter that cannot be taken. Told in Stripe's error shape."""
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        """`code` is one of Stripe's, as is the wording."""
+        super().__init__(message)
+        self.param = param
+        self.code = code
+
+
+async def read_parameters(request: Request) -> dict[str, Any]:
+    """The body's parameters: JSON where its type says so, else a form as Stripe's clients send."""
+    body = await read_body(request, LARGEST_BODY)
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise BadParameter("the body is not UTF-8") from None
+    if not text.strip():
+        return {}
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        return nest(text)
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadParameter("the body is not JSON that can be read") from None
+    if not isinstance(found, dict):
+        raise BadParameter("the body has to be a JSON object")
+    return found
+
+
+def nest(text: str) -> dict[str, Any]:
+    """A form's `a[b][c]=1` and `d[]=2` as {"a": {"b": {"c": "1"}}, "d": ["2"]}."""
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise BadParameter(f"the form has over {MOST_FIELDS} fields") from None
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        match = _NAME.match(name)
+        keys = [] if match is None else [match[1], *re.findall(r"\[([^\[\]]*)\]", match[2])]
+        if not 0 < len(keys) <= DEEPEST:
+            raise BadParameter(f"invalid parameter name: {name[:80]}")
+        _put(found, keys, value, name)
+    return {key: _lists(value) for key, value in found.items()}
+
+
+def _put(found: dict[str, Any], keys: list[str], value: str, name: str) -> None:
+    place = found
+    for key in keys[:-1]:
+        place = place.setdefault(key or str(len(place)), {})
+        if not isinstance(place, dict):
+            raise BadParameter("a parameter has a value and parts", param=name[:80])
+    last = keys[-1] or str(len(place))
+    if isinstance(place.get(last), dict):
+        raise BadParameter("a parameter has a value and parts", param=name[:80])
+    place[last] = value
+
+
+def _lists(found: Any) -> Any:
+    """Objects whose keys are 0, 1, 2, … are lists: `a[]=x` and `a[0]=x` mean the same."""
+    if not isinstance(found, dict):
+        return found
+    parts = {key: _lists(value) for key, value in found.items()}
+    if parts and list(parts) == [str(number) for number in range(len(parts))]:
+        return list(parts.values())
+    return parts
+
+
+def only(found: Mapping[str, Any], allowed: Collection[str]) -> dict[str, Any]:
+    """The parameters, once all are of `allowed`. Raises BadParameter in Stripe's words."""
+    for name in found:
+        if name not in allowed:
+            raise BadParameter(
+                f"Received unknown parameter: {name[:80]}",
+                param=name[:80],
+                code="parameter_unknown",
+            )
+    return dict(found)
+
+
+def take_expand(found: dict[str, Any]) -> tuple[str, ...]:
+    """Remove and give `expand`: names of fields that Stripe leaves out unless asked."""
+    expand = found.pop("expand", [])
+    if not isinstance(expand, list) or not all(isinstance(name, str) for name in expand):
+        raise BadParameter("expand has to be a list of names", param="expand")
+    if len(expand) > 20:
+        raise BadParameter("expand has over 20 names", param="expand")
+    return tuple(expand)
+
+
+def take_flag(found: dict[str, Any], name: str) -> bool:
+    """Remove and give a true-or-false parameter; false where it is not there."""
+    value = found.pop(name, False)
+    if value in (True, "true"):
+        return True
+    if value in (False, "false"):
+        return False
+    raise BadParameter(f"{name} has to be true or false", param=name)
