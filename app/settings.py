@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ T = TypeVar("T")
 
 # A token that can be guessed is none: 16 characters of a random one are out of reach.
 SHORTEST_TOKEN = 16
+# Bytes. Standard Webhooks asks for a secret of 24 to 64.
+SHORTEST_NOTIFY_KEY = 24
 DEFAULT_DATABASE = "sqlite:///identity.db"
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
 DEFAULT_STRIPE_API = "https://api.stripe.com"
@@ -38,11 +41,17 @@ class Settings:
     database_url: Secret = field(default_factory=lambda: Secret(DEFAULT_DATABASE))
     api_tokens: tuple[Secret, ...] = ()
     reference_metadata_keys: tuple[str, ...] = ()
+    notify_url: str | None = None
+    notify_secrets: tuple[Secret, ...] = ()
+    notify_allow_private: bool = False
+    subscriber: str | None = None
+    notify_stream: str | None = None
     max_attempts: int | None = None
     redact_after_days: int | None = None
     port: int = 8000
     web_concurrency: int = 1
     event_workers: int = 2
+    effect_workers: int = 1
     lease_seconds: int = 60
     log_format: str = "json"
 
@@ -56,6 +65,7 @@ class Settings:
         """What the handlers may ask for under these settings."""
         return Policy(
             check_back=self.stripe_api_key is not None,
+            notify=bool(self.notify_url or self.subscriber or self.notify_stream),
             max_attempts=self.max_attempts,
             redact_after_days=self.redact_after_days,
         )
@@ -89,11 +99,17 @@ class _Reader:
             database_url=self.read("DATABASE_URL", _database_url, Secret(DEFAULT_DATABASE)),
             api_tokens=self.read("API_TOKENS", _tokens, ()),
             reference_metadata_keys=self.read("REFERENCE_METADATA_KEYS", _list, ()),
+            notify_url=self.read("NOTIFY_URL", _http_url, None),
+            notify_secrets=self.read("NOTIFY_SECRET", _notify_secrets, ()),
+            notify_allow_private=self.read("NOTIFY_ALLOW_PRIVATE", _switch, False),
+            subscriber=self.read("SUBSCRIBER", _function_path, None),
+            notify_stream=self.read("NOTIFY_STREAM", _stream_name, None),
             max_attempts=self.read("MAX_ATTEMPTS", _whole(1, 1000), None),
             redact_after_days=self.read("REDACT_AFTER_DAYS", _whole(1, 3650), None),
             port=self.read("PORT", _whole(0, 65535), 8000),
             web_concurrency=self.read("WEB_CONCURRENCY", _whole(1, 64), 1),
             event_workers=self.read("EVENT_WORKERS", _whole(1, 64), 2),
+            effect_workers=self.read("EFFECT_WORKERS", _whole(1, 64), 1),
             lease_seconds=self.read("LEASE_SECONDS", _whole(2, 3600), 60),
             log_format=self.read("LOG_FORMAT", _choice("json", "text"), "json"),
         )
@@ -104,6 +120,8 @@ class _Reader:
             self.problems.append(
                 "DATABASE_URL is SQLite, which is lost with the dyno: add a PostgreSQL"
             )
+        if settings.notify_url and not self.environment.get("NOTIFY_SECRET"):
+            self.problems.append("NOTIFY_SECRET is not set: what goes to NOTIFY_URL is signed")
         if self.problems:
             raise Misconfigured(self.problems)
         return settings
@@ -128,6 +146,29 @@ def _webhook_secrets(text: str) -> tuple[Secret, ...]:
     if not secrets or not all(re.match(r"whsec_\S", secret) for secret in secrets):
         raise ValueError("has to be one or several signing secrets (whsec_…), comma-separated")
     return tuple(Secret(secret) for secret in secrets)
+
+
+def _notify_secrets(text: str) -> tuple[Secret, ...]:
+    for secret in _list(text):
+        try:
+            key = base64.b64decode(secret.removeprefix("whsec_") + "==", validate=True)
+        except ValueError:
+            key = b""
+        if not secret.startswith("whsec_") or len(key) < SHORTEST_NOTIFY_KEY:
+            raise ValueError("has to be one or several whsec_… of 24 bytes or more in base64")
+    return tuple(Secret(secret) for secret in _list(text))
+
+
+def _function_path(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text):
+        raise ValueError("has to be package.module:function")
+    return text
+
+
+def _stream_name(text: str) -> str:
+    if not re.fullmatch(r"[\w:.\-]{1,128}", text) or text.startswith(("rq:", "identity:")):
+        raise ValueError("has to be a name of letters, digits and _:.- that is not one of ours")
+    return text
 
 
 def _api_key(text: str) -> Secret:

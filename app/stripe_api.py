@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ class StripeFailure:
 
     status: int | None = None
     error: Mapping[str, Any] | None = None
+    retry_after: str | None = None  # seconds, where Stripe said so
 
 
 class StripeUnavailable(Transient, StripeFailure):
@@ -135,7 +137,9 @@ class StripeApi:
     def list_sessions(self, params: dict[str, Any], account: str = "") -> Page:
         """Sessions, newest first, with Stripe's own filters."""
         options = {"stripe_account": account} if account else {}
-        return self._page(lambda filters: self._sessions.list(filters, options), params)
+        client = self._restricted if params.get("expand") else self._client
+        sessions: Any = client.v1.identity.verification_sessions
+        return self._page(lambda filters: sessions.list(filters, options), params)
 
     def list_events(self, params: dict[str, Any]) -> Page:
         """Events of the last 30 days, newest first, with Stripe's own filters."""
@@ -221,6 +225,9 @@ def translated_errors() -> Iterator[None]:
     try:
         yield
         return
+    except AttributeError:
+        # The package cannot take an error of another shape than Stripe's: a proxy's, most likely.
+        failure = StripeUnavailable("the answer is not Stripe's: is a proxy in between?")
     except stripe.StripeError as error:
         told = f"Stripe answered {error.http_status} {error.code or type(error).__name__}"
         status = error.http_status
@@ -233,7 +240,18 @@ def translated_errors() -> Iterator[None]:
         else:
             failure = StripeRefused(told)
         failure.status = status
-        body = error.json_body
-        failure.error = body.get("error") if isinstance(body, dict) else None
+        failure.error = _told_by(error.json_body)
+        failure.retry_after = _retry_after(error.headers)
     # Outside of the handler: Stripe's exception, whose text may quote the person, is not chained.
     raise failure from None
+
+
+def _told_by(body: object) -> Mapping[str, Any] | None:
+    """The error of Stripe's answer; None where the answer is not of Stripe's shape."""
+    error = body.get("error") if isinstance(body, Mapping) else None
+    return error if isinstance(error, Mapping) else None
+
+
+def _retry_after(headers: Mapping[str, str] | None) -> str | None:
+    found = {name.lower(): value for name, value in (headers or {}).items()}.get("retry-after", "")
+    return found if re.fullmatch(r"[0-9]{1,5}", found) else None

@@ -17,6 +17,7 @@ from redis.exceptions import ConnectionError, TimeoutError
 from app.domain.errors import Misconfigured
 from app.ledger.engine import open_engine
 from app.logs import configure, get_logger
+from app.notifications import subscriber
 from app.queue.connection import open_redis
 from app.queue.jobs import JobQueue
 from app.settings import Settings
@@ -92,6 +93,8 @@ def main() -> None:
     try:
         settings = Settings.from_environment(os.environ)
         refuse_unreadable(settings)
+        if settings.subscriber is not None:
+            subscriber.load(settings.subscriber)  # before the fork, so each child has it
     except Misconfigured as error:
         print(*error.problems, sep="\n", file=sys.stderr)  # noqa: T201  # before logs are set up
         sys.exit(2)
@@ -101,9 +104,12 @@ def main() -> None:
         Child(f"events-{number}", partial(work, settings, parent, lambda c: c.events))
         for number in range(1, settings.event_workers + 1)
     ]
-    effects = Child("effects", partial(work, settings, parent, lambda c: c.effects))
+    effects = [
+        Child(f"effects-{number}", partial(work, settings, parent, lambda c: c.effects))
+        for number in range(1, settings.effect_workers + 1)
+    ]
     clock = Child("clock", partial(tick, settings, parent))
-    Supervisor([*events, effects, clock]).run()
+    Supervisor([*events, *effects, clock]).run()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What happens by time alone: lost leases, due jobs, effects whose process died."""
+"""What happens by time alone: lost leases, due jobs, effects whose process died, Stripe asked."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from app.domain.errors import Transient
 from app.logs import get_logger
 from app.queue.model import effect_job
 from workers.jobs import Context
+from workers.rounds import rounds_of
 
 log = get_logger("clock")
 
@@ -22,6 +23,8 @@ EFFECT_GRACE = 30
 # One that is still there, or is a dead letter, stays as it is.
 EFFECT_OVERDUE = 3600
 EFFECTS_AT_ONCE = 500
+# Seconds between two looks whether it is time for one of the rounds that ask Stripe.
+ROUNDS_EVERY = 5.0
 
 
 class Clock:
@@ -31,7 +34,8 @@ class Clock:
         """`monotonic` gives seconds for the clock's own rhythm."""
         self._context = context
         self._monotonic = monotonic
-        self._next_effects = monotonic()
+        self._next_effects = self._next_rounds = monotonic()
+        self._rounds = rounds_of(context)
 
     def run_once(self) -> None:
         """Do all that is due now. What a store cannot take now is tried at the next turn."""
@@ -40,6 +44,10 @@ class Clock:
         if self._monotonic() >= self._next_effects:
             self._next_effects = self._monotonic() + EFFECTS_EVERY
             self._try("queue effects", self.queue_effects)
+        if self._monotonic() >= self._next_rounds:
+            self._next_rounds = self._monotonic() + ROUNDS_EVERY
+            for each in self._rounds:  # they go on beside the ticks, which must not wait for Stripe
+                self._try("begin a round", each.begin)
 
     def queue_effects(self) -> int:
         """Queue the effects that no queue may hold: see `Ledger.effects_due_unsent`."""

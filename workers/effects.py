@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from app.domain.effects import EffectRow
+from app.ledger.upkeep import SessionKey
+from app.operations.sweep import ask_stripe
 from app.queue.dead_letters import DeadLetters
 from app.queue.model import EVENTS
 from app.stripe_api import StripeApi, StripeRefused, StripeUnavailable
@@ -29,8 +32,10 @@ def check_back(row: EffectRow, context: Context) -> Outcome:
     stripe = _api(row, context)
     if stripe is None:
         return "dropped"
-    context.apply(stripe.retrieve(row.session_id, row.account))
-    return "done"
+    session = SessionKey(row.session_id, row.account, row.livemode)
+    upkeep, now = context.ledger.upkeep, int(context.now())
+    known = ask_stripe(session, stripe, upkeep, context.apply, now)
+    return "done" if known else "dropped"
 
 
 def cancel(row: EffectRow, context: Context) -> Outcome:
@@ -76,9 +81,27 @@ def purge(row: EffectRow, context: Context) -> Outcome:
     return "done"
 
 
+def notify(row: EffectRow, context: Context) -> Outcome:
+    """Tell the one receiver that is configured, or split into one effect for each."""
+    parts = context.receivers.split(row)
+    if len(parts) == 1:
+        return notify_one(replace(row, kind=parts[0].kind), context)
+    context.queue(context.ledger.add_effects(parts, int(context.now())))
+    return "done" if parts else "dropped"
+
+
+def notify_one(row: EffectRow, context: Context) -> Outcome:
+    """Tell one receiver how the reference stands now."""
+    return "done" if context.receivers.tell(row, int(context.now())) else "dropped"
+
+
 EFFECT_RUNNERS: dict[str, Runner] = {
     "check_back": check_back,
     "cancel": cancel,
     "redact": redact,
     "purge": purge,
+    "notify": notify,
+    "notify_callback": notify_one,
+    "notify_subscriber": notify_one,
+    "notify_stream": notify_one,
 }

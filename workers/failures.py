@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rq.timeouts import JobTimeoutException
 
-from app.domain.errors import IdentityError, Permanent, Transient
+from app.domain.errors import IdentityError, Permanent, Retry, Transient
 
 # 2 s doubling up to an hour, 20 attempts: the last is made about nine hours after the first.
 FIRST_DELAY = 2
@@ -57,8 +57,9 @@ def decide(error: Exception, attempts: int, chance: float) -> Defer | Bury:
         return Bury("timed_out")
     if made >= MOST_ATTEMPTS:
         return Bury("attempts_exhausted")
-    delay = min(FIRST_DELAY * 2 ** (made - 1), LONGEST_DELAY)
-    return Defer(delay * (0.5 + chance / 2))
+    delay = min(FIRST_DELAY * 2 ** (made - 1), LONGEST_DELAY) * (0.5 + chance / 2)
+    # A receiver or subscriber may ask for more time, not for less.
+    return Defer(max(delay, error.after) if isinstance(error, Retry) else delay)
 
 
 def describe(error: Exception) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,8 +15,11 @@ from app.domain.event import SessionEvent
 from app.domain.session import Observation
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
+from app.ledger.telling import Telling
 from app.ledger.transaction import Applied
+from app.ledger.upkeep import Upkeep
 from app.logs import get_logger
+from app.operations.tell import Receivers
 from app.queue.connection import open_redis
 from app.queue.jobs import JobQueue
 from app.queue.model import EFFECTS, EVENTS, effect_job
@@ -37,18 +40,21 @@ class Context:
     events: JobQueue
     effects: JobQueue
     stripe: StripeApi | None
+    receivers: Receivers
     now: Callable[[], float] = time.time
 
     @classmethod
     def of(cls, settings: Settings) -> Context:
         """Connections are made at their first use, so nothing has to be up yet."""
         redis = open_redis(str(settings.redis_url), verify=settings.redis_verify)
+        engine = open_engine(str(settings.database_url))
         return cls(
             settings=settings,
-            ledger=Ledger(open_engine(str(settings.database_url))),
+            ledger=Ledger(engine),
             events=JobQueue(redis, EVENTS),
             effects=JobQueue(redis, EFFECTS),
             stripe=open_stripe(settings),
+            receivers=Receivers.of(settings, Telling(engine), Upkeep(engine), redis, time.time),
         )
 
     def apply(self, observation: Observation) -> Applied:
@@ -62,9 +68,13 @@ class Context:
             policy=self.settings.policy,
             now=int(self.now()),
         )
-        if applied.effects:
-            self.effects.accept_all([effect_job(row, self.now()) for row in applied.effects])
+        self.queue(applied.effects)
         return applied
+
+    def queue(self, effects: Sequence[EffectRow]) -> None:
+        """Put committed effects into their queue."""
+        if effects:
+            self.effects.accept_all([effect_job(row, self.now()) for row in effects])
 
 
 @cache

@@ -8,16 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from redis import Redis
+from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError
 
 from app.domain.errors import Misconfigured
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
+from app.ledger.upkeep import Upkeep
 from app.queue.connection import open_redis
 from app.queue.dead_letters import DeadLetters
 from app.queue.jobs import JobQueue
 from app.queue.model import EFFECTS, EVENTS, QueueName
 from app.settings import Settings
+from app.stripe_api import StripeApi, open_stripe
 
 QUEUES: dict[str, QueueName] = {"events": EVENTS, "effects": EFFECTS}
 
@@ -28,11 +31,20 @@ class Stores:
 
     settings: Settings
     redis: Redis
+    engine: Engine
     ledger: Ledger
+    upkeep: Upkeep
 
     def queue(self, name: str) -> JobQueue:
         """The queue that a command's `--queue` names."""
         return JobQueue(self.redis, QUEUES[name])
+
+    def stripe(self) -> StripeApi:
+        """Stripe's API. Raises Misconfigured where there is no key."""
+        api = open_stripe(self.settings)
+        if api is None:
+            raise Misconfigured(["STRIPE_API_KEY is not set"])
+        return api
 
     def letters(self, name: str) -> DeadLetters:
         """The dead letters of the queue that `--queue` names."""
@@ -51,13 +63,13 @@ def stores() -> Iterator[Stores]:
             ["REDIS_URL cannot be read: redis://user:password@host:6379/0"]
         ) from None
     try:
-        ledger = Ledger(open_engine(str(settings.database_url)))
+        engine = open_engine(str(settings.database_url))
     except (ValueError, ArgumentError):
         raise Misconfigured(
             ["DATABASE_URL cannot be read: postgres://user:password@host:5432/name"]
         ) from None
     try:
-        yield Stores(settings, redis, ledger)
+        yield Stores(settings, redis, engine, Ledger(engine), Upkeep(engine))
     finally:
-        ledger.close()
+        engine.dispose()
         redis.close()

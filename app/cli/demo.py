@@ -76,7 +76,13 @@ class Summary:
 
 
 @click.command()
-@click.option("--references", default=50, show_default=True, type=click.IntRange(1, 100_000))
+@click.option(
+    "--references",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1, 100_000),
+    help="Users whose lives are lived.",
+)
 @click.option("--seed", default=1, show_default=True, help="Draws the lives and the disorder.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on one line.")
 def demo(references: int, seed: int, as_json: bool) -> None:

@@ -7,11 +7,19 @@ import sys
 import click
 from redis.exceptions import RedisError
 
+from app.cli.backfill import backfill
 from app.cli.demo import demo
 from app.cli.dev import dev
 from app.cli.dlq import dlq
+from app.cli.doctor import doctor
+from app.cli.import_ import import_
 from app.cli.migrate import migrate
+from app.cli.notify import notify
+from app.cli.orphans import orphans
+from app.cli.references import references
+from app.cli.sweep import sweep
 from app.domain.errors import IdentityError, Misconfigured
+from app.logs import configure
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -22,12 +30,25 @@ def identity() -> None:
     """
 
 
-for command in (demo, dev, migrate, dlq):
+for command in (
+    demo,
+    dev,
+    migrate,
+    dlq,
+    doctor,
+    notify,
+    backfill,
+    import_,
+    sweep,
+    orphans,
+    references,
+):
     identity.add_command(command)
 
 
 def main() -> None:
     """Exit code 0, 1 where something failed, 2 where the call or a setting is wrong."""
+    configure("text", sys.stderr)  # standard output is for what was asked for
     try:
         identity(prog_name="identity")
     except Misconfigured as error:

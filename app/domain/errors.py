@@ -41,6 +41,15 @@ class Transient(IdentityError):
     """Time mends it: tried again later by itself."""
 
 
+class Retry(Transient):
+    """Tried again after a time that was asked for."""
+
+    def __init__(self, after: float, message: str = "asked to be tried again later") -> None:
+        """`after` is in seconds, at least."""
+        super().__init__(message)
+        self.after = after
+
+
 class QueueUnavailable(Transient):
     """Redis did not take or give a job: it is down, full, or out of reach."""
 

@@ -22,6 +22,8 @@ TOKEN = re.compile(r"[A-Za-z0-9_.\-]{1,255}\Z")
 # Ids become part of RQ's job ids, which allow no dot.
 ID = re.compile(r"[A-Za-z0-9_\-]{1,255}\Z")
 LONGEST_REFERENCE = 5_000  # characters: Stripe's limit on client_reference_id
+# Read after all the keys a team has named: a claim writes the reference here if it has named none.
+LAST_METADATA_KEY = "client_reference_id"
 LATEST_TIME = 253_402_300_799  # the last second of the year 9999
 
 # An event's type says which status was entered; `created` opens the session before any submission.
@@ -180,7 +182,7 @@ def read_reference(
         return found, CLIENT_REFERENCE_ID
     metadata = session.get("metadata")
     if isinstance(metadata, Mapping):
-        for key in metadata_keys:
+        for key in (*metadata_keys, LAST_METADATA_KEY):
             found = usable_reference(metadata.get(key))
             if found is not None:
                 return found, METADATA

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -57,18 +57,21 @@ class LedgerBroken(Permanent):
     """The database refuses what we ask of it. The ledger has not changed."""
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str, *, patience: float | None = None) -> Engine:
     """The engine for DATABASE_URL; it connects when first used, so open it after a fork.
 
-    Raises Misconfigured where the URL is not one of SQLite's or PostgreSQL's.
+    `patience` is how many seconds to wait for a lock, where that is less than above: it has to end
+    before a job's time limit does. Raises Misconfigured where the URL is not one of SQLite's or
+    PostgreSQL's.
     """
     parsed = _parse(url)
+    patience = BUSY_TIMEOUT if patience is None else min(BUSY_TIMEOUT, patience)
     if parsed.get_backend_name() == "sqlite":
         engine = create_engine(
             parsed,
             hide_parameters=True,
             # The driver's own transactions begin too late: the lock has to come before the read.
-            connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT},
+            connect_args={"isolation_level": None, "timeout": patience},
         )
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -81,7 +84,7 @@ def open_engine(url: str) -> Engine:
         isolation_level="READ COMMITTED",
         **POOL,
     )
-    event.listen(engine, "connect", _set_up_postgres)
+    event.listen(engine, "connect", partial(_set_up_postgres, patience))
     return engine
 
 
@@ -175,9 +178,11 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
-def _set_up_postgres(connection: Any, record: object) -> None:
+def _set_up_postgres(patience: float, connection: Any, record: object) -> None:
     # By statement, as poolers such as PgBouncer refuse the start-up parameter for these.
-    settings = "; ".join(f"SET {name} = {value}" for name, value in POSTGRES_TIMEOUTS.items())
+    lock_timeout = min(POSTGRES_TIMEOUTS["lock_timeout"], int(patience * 1000))
+    timeouts = {**POSTGRES_TIMEOUTS, "lock_timeout": lock_timeout}
+    settings = "; ".join(f"SET {name} = {value}" for name, value in timeouts.items())
     autocommit = connection.autocommit
     connection.autocommit = True
     connection.execute(settings)

@@ -15,6 +15,7 @@ from app.ledger import rows, statements
 from app.ledger.engine import for_reading, translate, translates_errors
 from app.ledger.rows import Discarded, ReferenceRecord
 from app.ledger.transaction import Applied, Decide, Noting, Observing
+from app.ledger.upkeep import Upkeep
 
 TIMELINE_LINES = 200  # the newest; a standing that changed more often is being tested, not lived
 STREAMED_ROWS = 1_000  # held in memory at once
@@ -31,6 +32,7 @@ class Ledger:
         self._engine = engine
         self._reading = for_reading(engine)
         self._upserts = statements.UPSERTS[engine.dialect.name]
+        self.upkeep = Upkeep(engine)  # what operators and the clock ask for
 
     @translates_errors
     def apply(

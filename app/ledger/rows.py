@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from app.domain.effects import Effect, EffectRow
+from app.domain.effects import Effect, EffectRow, Notify
 from app.domain.reference import Standing
 from app.domain.session import Observation, Session
 
@@ -196,6 +196,20 @@ def effect_row(
         reference=session.reference,
         version=standing.version if standing is not None else None,
         due=now + effect.after,
+    )
+
+
+def left_row(observation: Observation, reference: str, standing: Standing, now: int) -> EffectRow:
+    """The notification for a reference that has lost a session to another one."""
+    return EffectRow(
+        id=f"{observation.cause}-{Notify.kind}-left",
+        kind=Notify.kind,
+        account=observation.account,
+        livemode=observation.livemode,
+        session_id=observation.session_id,
+        reference=reference,
+        version=standing.version,
+        due=now,
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     cast,
     func,
     insert,
@@ -30,6 +31,7 @@ from app.ledger.tables import (
     references,
     sessions,
     timeline,
+    told,
 )
 
 THIS_SESSION = and_(
@@ -59,15 +61,20 @@ READ_CONCERNED = SESSIONS_WITH_ATTEMPTS.where(
     )
 )
 READ_SESSION = SESSIONS_WITH_ATTEMPTS.where(THIS_SESSION)
-ORPHANS = (
-    SESSIONS_WITH_ATTEMPTS.where(
-        sessions.c.reference_key.is_(None),
-        sessions.c.livemode == bindparam("livemode"),
-        sessions.c.id > bindparam("after"),
-    )
-    .order_by(sessions.c.id)
-    .limit(bindparam("rows"))
+IS_ORPHAN = and_(
+    sessions.c.reference_key.is_(None),
+    sessions.c.livemode == bindparam("livemode"),
 )
+# The limit counts sessions: joined to their attempts, the last one would be cut.
+ORPHANS = SESSIONS_WITH_ATTEMPTS.where(
+    IS_ORPHAN,
+    sessions.c.id.in_(
+        select(sessions.c.id)
+        .where(IS_ORPHAN, sessions.c.id > bindparam("after"))
+        .order_by(sessions.c.id)
+        .limit(bindparam("rows"))
+    ),
+).order_by(sessions.c.id)
 # What Stripe should be asked about: processing for too long, being redacted, and, in a slow round,
 # open. One that Stripe does not know is not asked about again.
 TO_CHECK = (
@@ -90,7 +97,16 @@ TO_CHECK = (
             ),
         ),
     )
-    .order_by(sessions.c.checked_at, sessions.c.id)
+    # A long slow round must not keep those waiting for whom somebody waits.
+    .order_by(
+        case(
+            (sessions.c.status == "processing", 0),
+            (sessions.c.redaction.is_not(None), 1),
+            else_=2,
+        ),
+        sessions.c.checked_at,
+        sessions.c.id,
+    )
     .limit(bindparam("rows"))
 )
 MARK_CHECKED = (
@@ -111,6 +127,20 @@ OVERDUE_REDACTIONS = select(func.count()).where(
 MODES = select(sessions.c.livemode, func.count().label("sessions")).group_by(sessions.c.livemode)
 LAST_EVENT = select(func.max(events.c.created))
 
+TO_TELL = (
+    select(
+        *(references.c[name] for name in STANDING_FIELDS),
+        told.c.version.label("told_version"),
+        told.c.status.label("told_status"),
+    )
+    .join_from(
+        references,
+        told,
+        and_(told.c.reference_key == references.c.key, told.c.receiver == bindparam("receiver")),
+        isouter=True,
+    )
+    .where(references.c.key == bindparam("key"))
+)
 GET_MARK = select(marks.c.value).where(marks.c.name == bindparam("mark"))
 
 UPDATE_SESSION = update(sessions).where(THIS_SESSION)
@@ -137,6 +167,9 @@ COUNT_EVENTS = select(func.count()).select_from(events)
 HAS_EVENTS = select(events.c.id).where(events.c.id.in_(bindparam("ids", expanding=True)))
 CHANGED_BY = select(timeline.c.event_id).where(
     timeline.c.event_id.in_(bindparam("ids", expanding=True)), timeline.c.cause != "discarded"
+)
+DISCARDED = select(timeline.c.event_id).where(
+    timeline.c.event_id.in_(bindparam("ids", expanding=True)), timeline.c.cause == "discarded"
 )
 REFERENCE_OF = select(sessions.c.reference).where(THIS_SESSION)
 HAS_EVENT = select(events.c.id).where(events.c.id == bindparam("id"))
@@ -179,6 +212,7 @@ class Upserts:
     insert_effects: Insert  # gives the ids of those that are new
     set_mark: Insert
     add_to_mark: Insert
+    mark_told: Insert  # does nothing where the receiver knows more
 
 
 def _upserts(into: Callable[..., Any]) -> Upserts:
@@ -187,6 +221,7 @@ def _upserts(into: Callable[..., Any]) -> Upserts:
     session = into(sessions).values(observations=1)
     reference = into(references)
     mark = into(marks)
+    knows = into(told)
     total = cast(cast(marks.c.value, BigInteger) + cast(mark.excluded.value, BigInteger), Text)
     return Upserts(
         insert_event=into(events).on_conflict_do_nothing().returning(events.c.id),
@@ -205,6 +240,11 @@ def _upserts(into: Callable[..., Any]) -> Upserts:
         add_to_mark=mark.on_conflict_do_update(
             index_elements=["name"],
             set_={"value": total, "updated_at": mark.excluded.updated_at},
+        ),
+        mark_told=knows.on_conflict_do_update(
+            index_elements=["reference_key", "receiver"],
+            set_={name: knows.excluded[name] for name in ("version", "status", "updated_at")},
+            where=told.c.version < knows.excluded.version,
         ),
         insert_effects=into(effects).on_conflict_do_nothing().returning(effects.c.id),
     )

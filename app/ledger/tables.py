@@ -130,6 +130,17 @@ timeline = Table(
     Index("ix_timeline_reference_key_id", "reference_key", "id"),
 )
 
+# What each receiver knows of each reference: nothing older is told to it.
+told = Table(
+    "told",
+    metadata,
+    Column("reference_key", Text, ForeignKey(references.c.key), primary_key=True),
+    Column("receiver", Text, primary_key=True),  # the kind of its effects
+    Column("version", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
 # How far a long work has come, and what is counted over the life of the ledger.
 marks = Table(
     "marks",

@@ -110,7 +110,8 @@ class Observing:
             standing=after.get(session.reference or ORPHAN),
             policy=policy,
         )
-        written = self._write_effects(change, decide(change))
+        left = {name: told for name, told in after.items() if name != session.reference}
+        written = self._write_effects(change, decide(change), left)
         return Applied("applied", change.standing_before, change.standing, written)
 
     def _is_new_event(self) -> bool:
@@ -184,13 +185,20 @@ class Observing:
         if attempts:
             self.connection.execute(self.upserts.insert_attempts, attempts)
 
-    def _write_effects(self, change: Change, asked: list[Effect]) -> tuple[EffectRow, ...]:
-        if not asked:
-            return ()
+    def _write_effects(
+        self, change: Change, asked: list[Effect], left: dict[str, Standing]
+    ) -> tuple[EffectRow, ...]:
         effects = [
             rows.effect_row(effect, self.observation, change.session, change.standing, self.now)
             for effect in asked
         ]
+        if change.policy.notify:
+            effects += [
+                rows.left_row(self.observation, reference, standing, self.now)
+                for reference, standing in left.items()
+            ]
+        if not effects:
+            return ()
         values = [rows.effect_values(effect, self.now) for effect in effects]
         new = set(self.connection.execute(self.upserts.insert_effects, values).scalars())
         return tuple(effect for effect in effects if effect.id in new)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, Insert
@@ -51,7 +52,6 @@ class Upkeep:
         """Sessions that name no reference, by id, from the one after `after` on."""
         parameters = {"livemode": livemode, "after": after, "rows": limit}
         with self._reading.connect() as connection:
-            # An orphan's attempts are rows of the same answer, so it may be cut within the last.
             return rows.sessions_of(connection.execute(statements.ORPHANS, parameters).all())
 
     @translates_errors
@@ -76,6 +76,18 @@ class Upkeep:
             connection.execute(statements.MARK_CHECKED, {**session.parameters, "now": now})
 
     @translates_errors
+    def mark_all_checked(self, sessions: Sequence[SessionKey], now: int) -> None:
+        """The same of many, in one transaction."""
+        if not sessions:
+            return
+        # In one order, so that two processes cannot lock each other out.
+        keys = sorted(sessions, key=lambda session: (session.id, session.account))
+        with self._engine.begin() as connection:
+            connection.execute(
+                statements.MARK_CHECKED, [{**session.parameters, "now": now} for session in keys]
+            )
+
+    @translates_errors
     def mark_missing(self, session: SessionKey, now: int) -> None:
         """Note that Stripe does not know the session."""
         with self._engine.begin() as connection:
@@ -87,6 +99,15 @@ class Upkeep:
         with self._reading.connect() as connection:
             before = {"before": now - REDACTION_OVERDUE}
             return connection.execute(statements.OVERDUE_REDACTIONS, before).scalar_one()
+
+    @translates_errors
+    def discarded(self, event_ids: Collection[str]) -> set[str]:
+        """Those of the events that an operator has removed for good."""
+        if not event_ids:
+            return set()
+        with self._reading.connect() as connection:
+            found = connection.execute(statements.DISCARDED, {"ids": list(event_ids)})
+            return set(found.scalars())
 
     @translates_errors
     def modes(self) -> dict[bool, int]:

@@ -1,11 +1,15 @@
 #!lua
--- absent -> queued, or scheduled where it is not due yet. A resend of a dead letter puts it back.
+-- absent -> queued, or scheduled where it is not due yet. A job of the status `revives` is put back:
+-- a dead letter by a resend; a finished job by who has seen that the ledger lacks what it did.
 -- Refused as a whole where Redis is full: no flag allows more memory here.
 local id, data, description, origin, timeout, delay, revives = unpack(ARGV, 2)
 local status = redis.call('HGET', JOB .. id, 'status')
 -- RQ's own requeue, killed halfway, leaves a failed job in no registry: this alone brings it back.
-if status == 'failed' and (revives == '1' or not redis.call('ZSCORE', FAILED, id)) then
+local nowhere = status == 'failed' and not redis.call('ZSCORE', FAILED, id)
+if status and (status == revives or nowhere) then
   redis.call('ZREM', FAILED, id)
+  redis.call('ZREM', FINISHED, id)
+  redis.call('PERSIST', JOB .. id)
   redis.call('HSET', JOB .. id, 'data', data)  -- what was sent now is of today's form
   revive(id)
   return 'replayed'

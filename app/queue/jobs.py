@@ -51,7 +51,12 @@ SCRIPTS = {
 }
 
 
-def _accept_arguments(queue: QueueName, job: NewJob) -> list[Any]:
+def _resent(queue: QueueName) -> str:
+    """The status from which a second `accept` puts a job back."""
+    return "failed" if queue.resend_revives else ""
+
+
+def _accept_arguments(queue: QueueName, job: NewJob, revives: str) -> list[Any]:
     data = encode(queue.function, job.payload)
     limit = queue.time_limit
     return [
@@ -62,7 +67,7 @@ def _accept_arguments(queue: QueueName, job: NewJob) -> list[Any]:
         queue.name,
         limit,
         job.delay,
-        int(queue.resend_revives),
+        revives,
     ]
 
 
@@ -82,7 +87,9 @@ class AsyncJobQueue:
         Raises QueueUnavailable, and then the job may or may not have been taken.
         """
         with translated_errors():
-            answer = await self._accept(self._keys, _accept_arguments(self._queue, job))
+            answer = await self._accept(
+                self._keys, _accept_arguments(self._queue, job, _resent(self._queue))
+            )
         return cast(bytes, answer).decode()
 
     async def ping(self) -> None:
@@ -112,10 +119,20 @@ class JobQueue:
 
     def accept_all(self, jobs: Iterable[NewJob]) -> list[str]:
         """Take jobs in one round trip; each is taken or not by itself."""
+        return self._accept(jobs, _resent(self.queue))
+
+    def accept_missing(self, jobs: Iterable[NewJob]) -> list[str]:
+        """Take jobs whose work the ledger lacks, as `accept_all` does, but leave the dead dead.
+
+        A finished one is run again: the ledger it was finished for has been lost since.
+        """
+        return self._accept(jobs, "finished")
+
+    def _accept(self, jobs: Iterable[NewJob], revives: str) -> list[str]:
         with translated_errors(), self.connection.pipeline(transaction=False) as pipeline:
             for job in jobs:
                 self._scripts["accept"](
-                    self._keys, _accept_arguments(self.queue, job), cast(Redis, pipeline)
+                    self._keys, _accept_arguments(self.queue, job, revives), cast(Redis, pipeline)
                 )
             # The client would add the command to an error's text, and so what the job holds.
             answers = cast(list[bytes | Exception], pipeline.execute(raise_on_error=False))

@@ -18,6 +18,7 @@ from rq.registry import (
 from rq.worker import Worker
 
 from app.domain.effects import EffectRow
+from app.domain.event import SessionEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,11 @@ def decode(data: bytes) -> tuple[str, list[Any]]:
         case [str(function), _, list(arguments), _]:
             return function, arguments
     raise ValueError("a job's data is [function, null, [arguments], {}]")
+
+
+def event_job(event: SessionEvent) -> NewJob:
+    """The job that brings an accepted event into the ledger."""
+    return NewJob(event.id, event.to_dict(), f"{event.name} {event.session_id}")
 
 
 def effect_job(row: EffectRow, now: float) -> NewJob:

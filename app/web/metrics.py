@@ -95,7 +95,7 @@ def _backlogs(redis: Redis) -> Backlogs:
     return {queue.name: read_backlog(redis, queue) for queue in (EVENTS, EFFECTS)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # a registry keeps its collectors by identity
 class Numbers(Collector):
     """What was read, as Prometheus has it. No label holds an id or a reference."""
 

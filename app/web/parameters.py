@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
+from math import isfinite
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -39,21 +40,53 @@ async def read_parameters(request: Request) -> dict[str, Any]:
         raise BadParameter("the body is not UTF-8") from None
     if not text.strip():
         return {}
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+    type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if type in ("", "application/x-www-form-urlencoded"):
         return nest(text)
+    if type != "application/json":
+        raise BadParameter("Content-Type has to be JSON's or a form's")
+    return _read_json(text)
+
+
+def query_parameters(request: Request) -> dict[str, Any]:
+    """The query's parameters."""
+    # Not `request.url`: it is built from the Host header, and may not be readable.
+    return nest(request.scope["query_string"].decode("latin-1"))
+
+
+def _read_json(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
         raise BadParameter("the body is not JSON that can be read") from None
     if not isinstance(found, dict):
         raise BadParameter("the body has to be a JSON object")
+    _refuse_unsendable(found, DEEPEST)
     return found
+
+
+def _refuse_unsendable(found: Any, deepest: int) -> None:
+    """Raises BadParameter for what no form can carry, and so cannot be sent on to Stripe."""
+    if isinstance(found, str):
+        try:
+            found.encode()
+        except UnicodeEncodeError:  # half of a surrogate pair: \\ud800
+            raise BadParameter("the body holds text that is not Unicode") from None
+    elif isinstance(found, float) and not isfinite(found):
+        raise BadParameter("the body holds a number that is none")
+    elif isinstance(found, dict | list):
+        if not deepest:
+            raise BadParameter(f"the body is nested more than {DEEPEST} deep")
+        for part in [*found, *found.values()] if isinstance(found, dict) else found:
+            _refuse_unsendable(part, deepest - 1)
 
 
 def nest(text: str) -> dict[str, Any]:
     """A form's `a[b][c]=1` and `d[]=2` as {"a": {"b": {"c": "1"}}, "d": ["2"]}."""
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+    except UnicodeDecodeError:
+        raise BadParameter("a parameter is not UTF-8") from None
     except ValueError:
         raise BadParameter(f"the form has over {MOST_FIELDS} fields") from None
     found: dict[str, Any] = {}
@@ -83,8 +116,9 @@ def _lists(found: Any) -> Any:
     if not isinstance(found, dict):
         return found
     parts = {key: _lists(value) for key, value in found.items()}
-    if parts and list(parts) == [str(number) for number in range(len(parts))]:
-        return list(parts.values())
+    numbers = [str(number) for number in range(len(parts))]
+    if parts and set(parts) == set(numbers):
+        return [parts[number] for number in numbers]
     return parts
 
 
@@ -113,8 +147,8 @@ def take_expand(found: dict[str, Any]) -> tuple[str, ...]:
 def take_flag(found: dict[str, Any], name: str) -> bool:
     """Remove and give a true-or-false parameter; false where it is not there."""
     value = found.pop(name, False)
-    if value in (True, "true"):
+    if value is True or value == "true":
         return True
-    if value in (False, "false"):
+    if value is False or value == "false":
         return False
     raise BadParameter(f"{name} has to be true or false", param=name)

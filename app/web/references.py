@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from anyio import to_thread
 from starlette.convertors import PathConvertor
@@ -14,10 +12,9 @@ from starlette.responses import JSONResponse, Response
 
 from app.domain.errors import Permanent, Transient
 from app.domain.event import ID, usable_reference
-from app.domain.session import Session
 from app.ledger.ledger import Ledger
-from app.ledger.rows import ReferenceRecord
 from app.logs import get_logger
+from app.operations.show_reference import as_json
 from app.web.answers import error
 from app.web.authentication import refuse_stranger
 
@@ -76,29 +73,3 @@ class ReadReference:
                 param="client_reference_id",
             )
         return JSONResponse(as_json(record), headers={"Cache-Control": "no-store"})
-
-
-def as_json(record: ReferenceRecord) -> dict[str, Any]:
-    """A reference's record as HTTP and `references show --json` give it. Times are Unix seconds."""
-    return {
-        "client_reference_id": record.client_reference_id,
-        "account": record.account,
-        "livemode": record.livemode,
-        "standing": asdict(record.standing),
-        "sessions": [session_as_json(session) for session in record.sessions],
-        "timeline": [asdict(line) for line in record.timeline],
-    }
-
-
-def session_as_json(session: Session) -> dict[str, Any]:
-    """A session as people read it: Stripe's names, without the merge's own book-keeping."""
-    return {
-        "id": session.id,
-        "status": session.status,
-        "type": session.type,
-        "created": session.created,
-        "since": session.status_since,
-        "attempts": session.attempts,
-        "last_error_code": session.last_error_code,
-        "redaction": session.redaction,
-    }

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.domain.errors import Conflict, Permanent, Transient
+from app.domain.errors import Conflict, Permanent, Transient, UnreadableEvent
 from app.domain.event import ID, usable_reference
 from app.logs import get_logger
 from app.operations.start_verification import Start, StartVerification
@@ -23,8 +23,8 @@ from app.web.answers import BodyTooLarge, BodyTooSlow, error
 from app.web.authentication import refuse_stranger
 from app.web.parameters import (
     BadParameter,
-    nest,
     only,
+    query_parameters,
     read_parameters,
     take_expand,
     take_flag,
@@ -63,6 +63,8 @@ CALLS_AT_ONCE = 20
 NO_STORE = {"Cache-Control": "no-store"}
 # https://docs.stripe.com/api/idempotent_requests
 LONGEST_IDEMPOTENCY_KEY = 255
+# Of Stripe's error, what its own clients read: https://docs.stripe.com/api/errors
+TOLD = ("type", "code", "param", "message")
 
 Call = Callable[[], Mapping[str, Any]]
 
@@ -105,22 +107,27 @@ class VerificationSessions:
         """
 
         async def endpoint(request: Request) -> Response:
-            refusal = refuse_stranger(request, self._tokens)
-            if refusal is not None:
-                return refusal
-            if self._stripe is None:
-                return error(503, "api_error", "STRIPE_API_KEY is not set")
-            try:
-                call: Call = await prepare(request, self._stripe)
-                body = await to_thread.run_sync(call, limiter=self._limiter)
-            except Exception as failure:
-                answer = _answer_to(failure)
-                if answer is None:
-                    raise
-                return answer
-            return JSONResponse(body, headers=NO_STORE)
+            answer = refuse_stranger(request, self._tokens)
+            if answer is None:
+                answer = await self._answer(request, prepare)
+            answer.headers.update(NO_STORE)
+            return answer
 
         return endpoint
+
+    async def _answer(
+        self, request: Request, prepare: Callable[[Request, StripeApi], Any]
+    ) -> Response:
+        if self._stripe is None:
+            return error(503, "api_error", "STRIPE_API_KEY is not set")
+        try:
+            call: Call = await prepare(request, self._stripe)
+            return JSONResponse(await to_thread.run_sync(call, limiter=self._limiter))
+        except Exception as failure:
+            answer = _answer_to(failure)
+            if answer is None:
+                raise
+            return answer
 
     async def _create(self, request: Request, stripe: StripeApi) -> Call:
         params = only(await read_parameters(request), CREATED)
@@ -133,7 +140,7 @@ class VerificationSessions:
                 param="client_reference_id",
                 code="parameter_missing",
             )
-        if not ("type" in params or "verification_flow" in params):
+        if not (params.get("type") or params.get("verification_flow")):
             raise BadParameter(
                 "type or verification_flow is required", param="type", code="parameter_missing"
             )
@@ -149,7 +156,7 @@ class VerificationSessions:
         return call
 
     async def _list(self, request: Request, stripe: StripeApi) -> Call:
-        params = only(nest(request.url.query), LISTED)
+        params = only(query_parameters(request), LISTED)
 
         def call() -> Mapping[str, Any]:
             page = stripe.list_sessions(params, account_of(request))
@@ -163,7 +170,7 @@ class VerificationSessions:
         return call
 
     async def _retrieve(self, request: Request, stripe: StripeApi) -> Call:
-        expand = take_expand(only(nest(request.url.query), ENDED))
+        expand = take_expand(only(query_parameters(request), ENDED))
         id, account = session_id_of(request), account_of(request)
         return lambda: stripe.fetch(id, account, expand).body
 
@@ -221,6 +228,9 @@ def _answer_to(failure: Exception) -> Response | None:
         return error(409, "invalid_request_error", str(failure), code=failure.code)
     if isinstance(failure, StripeRefused | StripeUnavailable):
         return _stripes_answer(failure, str(failure))
+    if isinstance(failure, UnreadableEvent):
+        log.error("Stripe's answer cannot be read", why=str(failure))
+        return error(503, "api_error", "Stripe's answer cannot be read", retry_after="5")
     if isinstance(failure, Transient | Permanent):
         log.error("call failed", why=str(failure))
         return error(503, "api_error", "a store is away: try again", retry_after="5")
@@ -231,10 +241,15 @@ def _stripes_answer(failure: StripeFailure, told: str) -> Response:
     """Stripe's own error with its status, but for what only the operator can mend."""
     log.warning("Stripe did not do it", why=told)
     status = failure.status
-    if status is None:
+    if status is None or status < 400:  # under it: a page of whoever stands in between
         return error(503, "api_error", "Stripe cannot be reached: try again", retry_after="5")
     if status == 401:
-        return error(503, "api_error", "Stripe refuses STRIPE_API_KEY")
-    found = failure.error or {"type": "api_error", "message": told}
-    kept = {name: found[name] for name in ("type", "code", "param", "message") if name in found}
-    return JSONResponse({"error": kept}, status)
+        return error(503, "api_error", "Stripe refuses our key: see STRIPE_API_KEY")
+    kept = {"type": "api_error", "message": told}
+    for name, value in (failure.error or {}).items():
+        if name in TOLD and isinstance(value, str):
+            kept[name] = value
+    answer = JSONResponse({"error": kept}, status)
+    if failure.retry_after is not None:
+        answer.headers["Retry-After"] = failure.retry_after
+    return answer

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from redis import Redis
 from sqlalchemy import Engine
-from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.errors import Misconfigured
 from app.ledger.engine import LedgerUnavailable, open_engine
 from app.ledger.upkeep import Upkeep
 from app.queue.connection import open_redis
-from app.settings import Settings
+from app.settings import DEFAULT_DATABASE, DEFAULT_REDIS, Settings
 from app.stripe_api import StripeApi, open_stripe
 
 # What the web process does not start without.
@@ -70,15 +71,20 @@ class Patient:
 
 def admit(environment: Mapping[str, str], now: Callable[[], float]) -> Patient:
     """Read the environment, and go on without what is wrong in it. Nothing is connected yet."""
-    settings, problems = _read(environment)
-    return Patient(
-        settings,
-        problems,
-        open_redis(str(settings.redis_url), verify=settings.redis_verify),
-        open_engine(str(settings.database_url)),
-        open_stripe(settings),
-        now,
-    )
+    settings, found = _read(environment)
+    problems = list(found)
+    # Neither client's own message is told: both may quote a part of the address.
+    try:
+        redis = open_redis(str(settings.redis_url), verify=settings.redis_verify)
+    except ValueError:
+        problems.append("REDIS_URL is not an address that Redis' client can read")
+        redis = open_redis(DEFAULT_REDIS)
+    try:
+        engine = open_engine(str(settings.database_url))
+    except (Misconfigured, ValueError, SQLAlchemyError):
+        problems.append("DATABASE_URL is not an address that SQLAlchemy can read")
+        engine = open_engine(DEFAULT_DATABASE)
+    return Patient(settings, tuple(problems), redis, engine, open_stripe(settings), now)
 
 
 def _read(environment: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
@@ -94,8 +100,11 @@ def _read(environment: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
 
 def address(url: str) -> str:
     """Where an address points to, without what may be secret in it: user, password, options."""
-    parsed = make_url(url)
-    if parsed.drivername.startswith("sqlite") or parsed.drivername == "unix":
-        return f"{parsed.drivername}:{parsed.database or ''}"
-    port = f":{parsed.port}" if parsed.port else ""
-    return f"{parsed.host or 'a socket'}{port}"
+    scheme, _, rest = url.partition("://")
+    if scheme.startswith("sqlite"):
+        return f"SQLite file {rest.partition('?')[0].removeprefix('/')}"
+    server, *beyond = re.split(r"[/?#]", rest, maxsplit=1)
+    host = server.rpartition("@")[2]
+    if "@" in "".join(beyond):  # a password with a slash in it: what precedes that is no host
+        return "its server"
+    return host or "a socket"

@@ -32,6 +32,7 @@ def upgrade() -> None:
     _create_references()
     _create_effects()
     _create_marks()
+    _create_told()
     op.execute(VIEW)
 
 
@@ -172,4 +173,17 @@ def _create_marks() -> None:
         sa.Column("value", sa.Text, nullable=False),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_marks"),
+    )
+
+
+def _create_told() -> None:
+    op.create_table(
+        "told",
+        sa.Column("reference_key", sa.Text, nullable=False),
+        sa.Column("receiver", sa.Text, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("reference_key", "receiver", name="pk_told"),
+        sa.ForeignKeyConstraint(["reference_key"], ["references.key"], "fk_told_references"),
     )

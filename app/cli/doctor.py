@@ -1,0 +1,48 @@
+"""`identity doctor`: what is wrong with this deployment, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import click
+
+from app.operations.checks.finding import Finding
+from app.operations.doctor import examine
+
+COLOURS = {"ok": "green", "warning": "yellow", "wrong": "red"}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: state, checks.")
+def doctor(as_json: bool) -> None:
+    """Check settings, Redis, workers, database, clocks, keys and Stripe's webhook endpoint.
+
+    Run it where the product runs, with its environment. It changes nothing. Exit code 1 where
+    something is wrong; warnings alone give 0.
+    """
+    findings = examine(os.environ)
+    if as_json:
+        checks = [asdict(finding) for finding in findings]
+        click.echo(json.dumps({"state": worst(findings), "checks": checks}))
+    else:
+        for finding in findings:
+            click.echo(line_of(finding))
+    if worst(findings) == "wrong":
+        raise SystemExit(1)
+
+
+def worst(findings: Sequence[Finding]) -> str:
+    """The state of the whole."""
+    states = {finding.state for finding in findings}
+    return next((state for state in ("wrong", "warning") if state in states), "ok")
+
+
+def line_of(finding: Finding) -> str:
+    """One line for a person; colour is left out where nobody sees it."""
+    state = click.style(f"{finding.state:<7}", fg=COLOURS[finding.state])
+    # What is told may quote a server: no line break or escape of its gets to the terminal.
+    told = "".join(c if c.isprintable() else "?" for c in f"{finding.told}. {finding.do}".strip())
+    return f"{state}  {finding.name:<20}  {told}"

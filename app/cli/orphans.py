@@ -1,0 +1,171 @@
+"""`identity orphans`: sessions that name no reference, and whose they are."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import chain
+from typing import TextIO
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.context import Stores, stores
+from app.cli.telling import moment, plain
+from app.domain.effects import EffectRow
+from app.domain.errors import QueueUnavailable
+from app.domain.event import LAST_METADATA_KEY
+from app.ledger.upkeep import SessionKey
+from app.operations.claim import Claim, Claims
+from app.operations.show_reference import session_as_json
+from app.queue.model import effect_job
+from app.stripe_api import open_stripe
+
+of_mode = click.option(
+    "--live/--test", "live", default=None, help="The sessions' mode; else that of STRIPE_API_KEY."
+)
+
+
+@click.group()
+def orphans() -> None:
+    """See sessions that name no reference, and say whose they are.
+
+    A session is an orphan where it was created without a client_reference_id, and none of
+    REFERENCE_METADATA_KEYS is in its metadata.
+    """
+
+
+@orphans.command("list")
+@of_mode
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--after", default="", help="Go on after this session.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: data, has_more.")
+def list_orphans(live: bool | None, limit: int, after: str, as_json: bool) -> None:
+    """Show the orphans, by id.
+
+    Next: `orphans claim SESSION REFERENCE`.
+    """
+    with stores() as opened:
+        found = opened.ledger.upkeep.orphans(_mode(opened, live), limit + 1, after)
+    shown, has_more = found[:limit], len(found) > limit
+    if as_json:
+        data = [{**session_as_json(session), "account": session.account} for session in shown]
+        click.echo(json.dumps({"data": data, "has_more": has_more}))
+        return
+    if not shown:
+        click.echo("No orphans." if not after else "No more orphans.")
+        return
+    table = Table(box=None)
+    for heading in ("session", "status", "created", "last error", "redaction"):
+        table.add_column(heading, overflow="fold")
+    for session in shown:
+        error, redaction = session.last_error_code or "-", session.redaction or "-"
+        table.add_row(session.id, session.status, moment(session.created), error, redaction)
+    Console().print(table)
+    if has_more:
+        click.echo(f"There are more: --after {shown[-1].id}")
+
+
+@orphans.command()
+@click.argument("session", required=False)
+@click.argument("reference", required=False)
+@click.option("--file", "pairs", type=click.File("r", "utf-8-sig"), help="CSV: session,reference.")
+@of_mode
+@click.option("--account", default="", help="The connected account (acct_…) of the sessions.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each session.")
+def claim(
+    session: str | None,
+    reference: str | None,
+    pairs: TextIO | None,
+    live: bool | None,
+    account: str,
+    as_json: bool,
+) -> None:
+    """Let SESSION count for REFERENCE from now on, or each pair of a file.
+
+    The reference is also written to the session's metadata at Stripe, so that later events carry
+    it. Stripe takes that only while the session requires input; the claim stands either way. May
+    be run twice. Exit code 1 where a session does not count for its reference.
+    """
+    if (pairs is None) == (session is None) or (session is None) != (reference is None):
+        raise click.UsageError("name a SESSION and its REFERENCE, or give --file")
+    wanted = _read(pairs) if pairs is not None else iter([(str(session), str(reference))])
+    failed = total = 0
+    with stores() as opened:
+        livemode = _mode(opened, live)
+        claims = _claims(opened, livemode)
+        for id, of in wanted:
+            result = claims.claim(SessionKey(id, account, livemode), of)
+            total += 1
+            failed += not result.counts
+            click.echo(json.dumps(asdict(result)) if as_json else _told(result))
+    if pairs is not None and not as_json:
+        click.echo(f"{total - failed} of {total} sessions count for their references.")
+    if failed:
+        raise SystemExit(1)
+
+
+def _claims(opened: Stores, livemode: bool) -> Claims:
+    settings, now = opened.settings, int(time.time())
+    effects = opened.queue("effects")
+
+    def queue(rows: tuple[EffectRow, ...]) -> None:
+        try:
+            effects.accept_all([effect_job(row, now) for row in rows])
+        except QueueUnavailable:
+            click.echo("Redis is away: the clock queues what follows when it is back.", err=True)
+
+    return Claims(
+        opened.ledger,
+        open_stripe(settings) if livemode == settings.livemode else None,
+        metadata_key=next(iter(settings.reference_metadata_keys), LAST_METADATA_KEY),
+        policy=settings.policy,
+        now=time.time,
+        queue=queue,
+    )
+
+
+def _mode(opened: Stores, live: bool | None) -> bool:
+    return opened.settings.livemode if live is None else live
+
+
+def _read(file: TextIO) -> Iterator[tuple[str, str]]:
+    """The pairs of a file, read as they are needed; a first line of headings is left out."""
+    lines = csv.reader(file)
+    first = next(lines, None)
+    headed = first is not None and first[:1] == ["session"]
+    for number, row in enumerate(chain([] if first is None or headed else [first], lines), 1):
+        if not row:
+            continue
+        if len(row) != 2:
+            raise click.ClickException(f"line {number + headed} is not session,reference")
+        yield row[0].strip(), row[1].strip()
+
+
+FAILURES = {
+    "not_an_orphan": "names another reference already",
+    "unknown_session": "is not in the ledger in this mode and account",
+    "unusable_reference": "cannot be claimed for a reference that is empty, or over 5,000 long",
+}
+AT_STRIPE = {
+    "written": "Stripe knows it too.",
+    "refused": "Stripe did not take it into the session's metadata: the ledger alone knows.",
+    "unavailable": "Stripe could not be told: run it again later.",
+    "not_asked": "Stripe was not told: STRIPE_API_KEY is not set, or of the other mode.",
+}
+
+
+def _told(result: Claim) -> str:
+    if not result.counts:
+        return f"{plain(result.session_id)} {FAILURES[result.outcome]}."
+    counts = "counted for" if result.outcome == "already_claimed" else "counts for"
+    already = " already" if result.outcome == "already_claimed" else ""
+    why = f" ({result.why})" if result.why else ""
+    return (
+        f"{result.session_id} {counts} {plain(result.reference)}{already}, "
+        f"which is {result.status} now. {AT_STRIPE[result.at_stripe]}{why}"
+    )

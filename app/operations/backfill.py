@@ -1,0 +1,166 @@
+"""Stripe's event list against ledger and queue: what both lack is accepted like a delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+from app.domain.errors import UnreadableEvent
+from app.domain.event import EVENT_TYPES, SessionEvent
+from app.ledger.census import MISSED
+from app.ledger.ledger import Ledger
+from app.logs import get_logger
+from app.operations.unhurried import StripeLists
+from app.queue.connection import translated_errors
+from app.queue.jobs import JobQueue
+from app.queue.model import event_job
+
+log = get_logger("backfill")
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+# Stripe keeps events for so long.
+RETENTION = 30 * DAY
+# A younger event may still be on its way by webhook: it is left for the next time.
+IN_FLIGHT = MINUTE
+# Seconds before the checkpoint that are looked at again: Stripe's list may show an event late, and
+# a Redis that was killed may have lost the last ones it took.
+OVERLAP = HOUR
+# Events in one page: Stripe's own limit. And pages in one slice, all of which are in memory.
+PAGE = 100
+MOST_PAGES = 10
+FIRST_SLICE = HOUR
+# Queued jobs above which no more are added: Redis has to have room for deliveries.
+CROWDED = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Backfilled:
+    """How far a backfill has come. Times are Stripe's, in Unix seconds."""
+
+    since: int
+    until: int
+    reached: int  # all events before it have been looked at
+    events: int = 0  # that Stripe has
+    missing: int = 0  # that neither ledger nor queue had; they are queued now
+    unreadable: int = 0  # not of the form Stripe documents: left out
+
+
+class Backfill:
+    """One run through Stripe's events, oldest first. It may be broken off, and be run twice.
+
+    How far it has come is kept in the ledger and in Redis, and the lesser counts: the checkpoint
+    says that every event before it is in one of the two. Where one of them was lost, or set back to
+    a backup, its checkpoint went with it.
+    """
+
+    def __init__(
+        self,
+        stripe: StripeLists,
+        ledger: Ledger,
+        queue: JobQueue,
+        *,
+        metadata_keys: Sequence[str],
+        livemode: bool,
+        now: Callable[[], float],
+    ) -> None:
+        """`livemode` is the mode of Stripe's key; `now` is in Unix seconds, for what we note."""
+        self._stripe = stripe
+        self._ledger = ledger
+        self._queue = queue
+        self._metadata_keys = metadata_keys
+        self._now = now
+        self._name = f"backfill_{'live' if livemode else 'test'}"
+
+    def steps(self, since: int | None = None) -> Iterator[Backfilled]:
+        """Go on from the checkpoint, or from `since`; tells of each slice of time once it is done.
+
+        Raises StripeUnavailable, StripeRefused, QueueUnavailable and the ledger's errors; what was
+        told by then is done.
+        """
+        stripe_now = self._stripe.list_events({"limit": 1}).date
+        horizon = stripe_now - RETENTION
+        covered = self._checkpoint(horizon, stripe_now)
+        start = max(covered - OVERLAP if since is None else since, horizon)
+        so_far = Backfilled(start, max(start, stripe_now - IN_FLIGHT), start)
+        yield so_far
+        length = FIRST_SLICE
+        while so_far.reached < so_far.until:
+            end = min(so_far.reached + length, so_far.until)
+            events = self._read(so_far.reached, end)
+            if events is None:
+                length = (end - so_far.reached) // 2
+                continue
+            missing, unreadable = self._accept(events)
+            if so_far.reached <= covered:  # else `since` has left a gap before this slice
+                covered = max(covered, end)
+                self._set_checkpoint(covered)
+            if len(events) <= PAGE * MOST_PAGES // 4:
+                length = (end - so_far.reached) * 2
+            so_far = replace(
+                so_far,
+                reached=end,
+                events=so_far.events + len(events),
+                missing=so_far.missing + missing,
+                unreadable=so_far.unreadable + unreadable,
+            )
+            yield so_far
+
+    def crowded(self) -> bool:
+        """Whether the workers should first do some of what is queued."""
+        return self._queue.counts()["queued"] > CROWDED
+
+    def _read(self, start: int, end: int) -> list[SessionEvent | None] | None:
+        """A slice's events, oldest first, None for each unreadable one. None: they are too many."""
+        events: list[SessionEvent | None] = []
+        params = {
+            "types": sorted(EVENT_TYPES),
+            "created": {"gte": start, "lt": end},
+            "limit": PAGE,
+        }
+        # One second cannot be cut: its events are read however many they are.
+        while len(events) < PAGE * MOST_PAGES or end - start == 1:
+            page = self._stripe.list_events(params)
+            events += [self._parse(item) for item in page.items]
+            if not page.has_more or not page.items:
+                return events[::-1]
+            params["starting_after"] = page.items[-1]["id"]
+        return None
+
+    def _parse(self, item: object) -> SessionEvent | None:
+        try:
+            return SessionEvent.parse(item, self._metadata_keys)
+        except UnreadableEvent as error:
+            log.warning("event left out", why=str(error))
+            return None
+
+    def _accept(self, events: list[SessionEvent | None]) -> tuple[int, int]:
+        """Queue what is missing; gives how many were, and how many could not be read."""
+        readable = [event for event in events if event is not None]
+        ids = [event.id for event in readable]
+        known = self._ledger.has_events(ids) | self._ledger.upkeep.discarded(ids)
+        jobs = [event_job(event) for event in readable if event.id not in known]
+        missing = sum(outcome != "duplicate" for outcome in self._queue.accept_missing(jobs))
+        if missing:
+            self._ledger.upkeep.add_to_mark(MISSED, missing, int(self._now()))
+        return missing, len(events) - len(readable)
+
+    def _checkpoint(self, horizon: int, stripe_now: int) -> int:
+        """Before when ledger and queue have had everything; the horizon where one knows nothing."""
+        with translated_errors():
+            in_redis = cast(bytes | None, self._queue.connection.get(self._key))
+        in_ledger = self._ledger.upkeep.mark(self._name)
+        if in_redis is None or in_ledger is None:
+            return horizon
+        reached = min(int(in_redis), int(in_ledger))
+        # One of the future is another Stripe's.
+        return reached if horizon < reached <= stripe_now else horizon
+
+    def _set_checkpoint(self, reached: int) -> None:
+        with translated_errors():
+            self._queue.connection.set(self._key, reached)
+        self._ledger.upkeep.set_mark(self._name, str(reached), int(self._now()))
+
+    @property
+    def _key(self) -> str:
+        return f"identity:{self._name}"

@@ -1,0 +1,42 @@
+"""A reference's record as HTTP and the command line give it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from app.domain.session import Session
+from app.ledger.rows import ReferenceRecord
+
+
+def as_json(record: ReferenceRecord) -> dict[str, Any]:
+    """The whole record. Times are Unix seconds."""
+    return {
+        "client_reference_id": record.client_reference_id,
+        "account": record.account,
+        "livemode": record.livemode,
+        "standing": asdict(record.standing),
+        "sessions": [
+            session_as_json(session, missing=session.id in record.missing)
+            for session in record.sessions
+        ],
+        "timeline": [asdict(line) for line in record.timeline],
+    }
+
+
+def session_as_json(session: Session, *, missing: bool = False) -> dict[str, Any]:
+    """A session as people read it: Stripe's names, without the merge's own book-keeping.
+
+    `missing` says that Stripe does not know it (any more).
+    """
+    return {
+        "id": session.id,
+        "status": session.status,
+        "type": session.type,
+        "created": session.created,
+        "since": session.status_since,
+        "attempts": session.attempts,
+        "last_error_code": session.last_error_code,
+        "redaction": session.redaction,
+        "missing": missing,
+    }

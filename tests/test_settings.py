@@ -1,0 +1,208 @@
+"""Every variable, good and bad; all that is wrong is named at once, and no value with it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.datastructures import Secret
+
+from app.domain.errors import Misconfigured
+from app.settings import Settings
+
+PLANTED = "PLANTEDVALUE"
+TOKEN = "0123456789abcdef"
+
+
+def read(**environment: str) -> Settings:
+    return Settings.from_environment(environment)
+
+
+def problems(needed: tuple[str, ...] = (), **environment: str) -> list[str]:
+    with pytest.raises(Misconfigured) as wrong:
+        Settings.from_environment(environment, needed=needed)
+    return wrong.value.problems
+
+
+def plain(value: Any) -> Any:
+    """Secrets as their text."""
+    if isinstance(value, tuple):
+        return tuple(plain(part) for part in value)
+    return str(value) if isinstance(value, Secret) else value
+
+
+GOOD = [
+    ("STRIPE_WEBHOOK_SECRET", "whsec_a", "webhook_secrets", ("whsec_a",)),
+    ("STRIPE_WEBHOOK_SECRET", " whsec_a , whsec_b,", "webhook_secrets", ("whsec_a", "whsec_b")),
+    ("STRIPE_API_KEY", "sk_test_1", "stripe_api_key", "sk_test_1"),
+    ("STRIPE_API_KEY", "rk_live_1", "stripe_api_key", "rk_live_1"),
+    ("STRIPE_API_BASE", "http://127.0.0.1:12111/", "stripe_api_base", "http://127.0.0.1:12111"),
+    ("REDIS_URL", "redis://host", "redis_url", "redis://host"),
+    ("REDIS_URL", "rediss://:pa%40ss@host:6380/1", "redis_url", "rediss://:pa%40ss@host:6380/1"),
+    ("REDIS_URL", "unix:///run/redis.sock?db=1", "redis_url", "unix:///run/redis.sock?db=1"),
+    ("REDIS_TLS_VERIFY", "0", "redis_verify", False),
+    ("REDIS_TLS_VERIFY", "1", "redis_verify", True),
+    ("DATABASE_URL", "sqlite:////tmp/x.db", "database_url", "sqlite:////tmp/x.db"),
+    ("DATABASE_URL", "postgres://u:p@h:5432/d", "database_url", "postgres://u:p@h:5432/d"),
+    ("DATABASE_URL", "postgresql://u:p#/%40@h/d", "database_url", "postgresql://u:p#/%40@h/d"),
+    ("DATABASE_URL", "postgresql+psycopg://h/d", "database_url", "postgresql+psycopg://h/d"),
+    ("API_TOKENS", f"{TOKEN},{TOKEN}2", "api_tokens", (TOKEN, f"{TOKEN}2")),
+    (
+        "REFERENCE_METADATA_KEYS",
+        "user_id, userId",
+        "reference_metadata_keys",
+        ("user_id", "userId"),
+    ),
+    ("MAX_ATTEMPTS", "3", "max_attempts", 3),
+    ("REDACT_AFTER_DAYS", "30", "redact_after_days", 30),
+    ("PORT", "5000", "port", 5000),
+    ("WEB_CONCURRENCY", "2", "web_concurrency", 2),
+    ("EVENT_WORKERS", "4", "event_workers", 4),
+    ("LEASE_SECONDS", "90", "lease_seconds", 90),
+    ("LOG_FORMAT", "text", "log_format", "text"),
+]
+BAD = [
+    ("STRIPE_WEBHOOK_SECRET", PLANTED),
+    ("STRIPE_WEBHOOK_SECRET", f"whsec_a,{PLANTED}"),
+    ("STRIPE_WEBHOOK_SECRET", "whsec_"),
+    ("STRIPE_WEBHOOK_SECRET", ","),
+    ("STRIPE_API_KEY", f"pk_test_{PLANTED}"),
+    ("STRIPE_API_KEY", f"sk_test_{PLANTED} {PLANTED}"),
+    ("STRIPE_API_KEY", "sk_test_"),
+    ("STRIPE_API_BASE", f"ftp://{PLANTED}"),
+    ("STRIPE_API_BASE", PLANTED),
+    ("STRIPE_API_BASE", "https://"),
+    ("STRIPE_API_BASE", f"https://host:{PLANTED}"),
+    ("STRIPE_API_BASE", f"https://{PLANTED}\N{ACCOUNT OF}"),
+    ("STRIPE_API_BASE", f"https://[{PLANTED}"),
+    ("REDIS_URL", f"http://:{PLANTED}@host"),
+    ("REDIS_URL", f"redis://:{PLANTED}@host:port"),
+    ("REDIS_URL", f"redis://:{PLANTED}#x@host"),
+    ("REDIS_URL", f"redis://:{PLANTED}\N{ACCOUNT OF}@host"),
+    ("REDIS_URL", f"redis://[{PLANTED}"),
+    ("REDIS_URL", PLANTED),
+    ("REDIS_TLS_VERIFY", "yes"),
+    ("DATABASE_URL", f"mysql://u:{PLANTED}@h/d"),
+    ("DATABASE_URL", f"postgresql://u:{PLANTED}@h:port/d"),
+    ("DATABASE_URL", f"POSTGRES://u:{PLANTED}@h/d"),
+    ("DATABASE_URL", PLANTED),
+    ("API_TOKENS", "short"),
+    ("API_TOKENS", f"{TOKEN},short"),
+    ("API_TOKENS", f"{PLANTED}é{PLANTED}"),
+    ("MAX_ATTEMPTS", "0"),
+    ("MAX_ATTEMPTS", "-1"),
+    ("MAX_ATTEMPTS", "1.5"),
+    ("MAX_ATTEMPTS", "\N{ARABIC-INDIC DIGIT THREE}"),
+    ("MAX_ATTEMPTS", "9" * 5_000),
+    ("REDACT_AFTER_DAYS", "0"),
+    ("REDACT_AFTER_DAYS", "soon"),
+    ("PORT", "65536"),
+    ("PORT", "http"),
+    ("WEB_CONCURRENCY", "0"),
+    ("WEB_CONCURRENCY", "65"),
+    ("EVENT_WORKERS", "0"),
+    ("LEASE_SECONDS", "1"),
+    ("LOG_FORMAT", "JSON"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "field", "value"), GOOD)
+def test_a_good_value_is_read(name: str, text: str, field: str, value: object) -> None:
+    assert plain(getattr(read(**{name: text}), field)) == value
+
+
+@pytest.mark.parametrize(("name", "text"), BAD)
+def test_a_bad_value_is_one_line_that_does_not_quote_it(name: str, text: str) -> None:
+    (problem,) = problems(**{name: text})
+    assert problem.startswith(f"{name} ")
+    assert "\n" not in problem
+    assert PLANTED not in problem
+
+
+@pytest.mark.parametrize("name", sorted({name for name, *_ in GOOD}))
+@pytest.mark.parametrize("text", ["", "  ", "\n"], ids=repr)
+def test_an_empty_value_is_as_if_not_set(name: str, text: str) -> None:
+    assert plain(dataclasses.astuple(read(**{name: text}))) == plain(dataclasses.astuple(read()))
+
+
+@pytest.mark.parametrize("text", [None, "", "  "], ids=repr)
+def test_what_a_process_needs_has_to_be_set(text: str | None) -> None:
+    environment = {} if text is None else {"STRIPE_WEBHOOK_SECRET": text}
+    assert problems(("STRIPE_WEBHOOK_SECRET",), **environment) == [
+        "STRIPE_WEBHOOK_SECRET is not set"
+    ]
+
+
+def test_all_that_is_wrong_is_named_at_once() -> None:
+    wrong = dict(BAD)
+    assert {line.split()[0] for line in problems(("SUBSCRIBER",), **wrong)} == {
+        "SUBSCRIBER",
+        *wrong,
+    }
+
+
+def test_the_message_of_the_error_has_every_line() -> None:
+    with pytest.raises(Misconfigured) as wrong:
+        read(PORT="x", LOG_FORMAT="x")
+    assert str(wrong.value) == "; ".join(wrong.value.problems)
+
+
+def test_secrets_are_masked_when_printed() -> None:
+    settings = read(
+        STRIPE_WEBHOOK_SECRET=f"whsec_{PLANTED}",
+        STRIPE_API_KEY=f"sk_test_{PLANTED}",
+        REDIS_URL=f"redis://:{PLANTED}@host",
+        DATABASE_URL=f"postgres://u:{PLANTED}@host/d",
+        API_TOKENS=f"{PLANTED}{PLANTED}",
+    )
+    for printed in (repr(settings), str(settings), f"{settings}", str([settings])):
+        assert PLANTED not in printed
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        read().port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("url", [None, "", "sqlite:///identity.db", "sqlite://"])
+def test_a_dyno_refuses_sqlite(url: str | None) -> None:
+    (problem,) = problems(DYNO="web.1", **({} if url is None else {"DATABASE_URL": url}))
+    assert "lost with the dyno" in problem
+
+
+def test_a_dyno_takes_postgresql() -> None:
+    assert plain(read(DYNO="web.1", DATABASE_URL="postgres://u:p@h/d").database_url)
+
+
+def test_a_bad_database_on_a_dyno_is_named_once() -> None:
+    assert len(problems(DYNO="web.1", DATABASE_URL=PLANTED)) == 1
+
+
+def test_an_empty_dyno_is_none() -> None:
+    assert plain(read(DYNO="").database_url).startswith("sqlite")
+
+
+@pytest.mark.parametrize(
+    ("key", "livemode"),
+    [("", False), ("sk_test_1", False), ("rk_test_1", False), ("sk_live_1", True)],
+)
+def test_the_mode_is_that_of_the_api_key(key: str, livemode: bool) -> None:
+    assert read(STRIPE_API_KEY=key).livemode is livemode
+
+
+def test_the_policy_says_what_handlers_may_ask_for() -> None:
+    assert not read().policy.check_back
+    policy = read(STRIPE_API_KEY="sk_test_1", MAX_ATTEMPTS="3", REDACT_AFTER_DAYS="9").policy
+    assert (policy.check_back, policy.max_attempts, policy.redact_after_days) == (True, 3, 9)
+
+
+@given(name=st.sampled_from(sorted({name for name, *_ in GOOD})), text=st.text(max_size=40))
+def test_no_value_is_another_error_than_misconfigured(name: str, text: str) -> None:
+    for prefix in ("", "redis://", "postgres://", "http://", "sqlite://"):
+        try:
+            read(**{name: prefix + text})
+        except Misconfigured as wrong:
+            assert len(wrong.problems) == 1
