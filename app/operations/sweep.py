@@ -84,9 +84,11 @@ def hand_over(
     """
     while due := ledger.upkeep.sessions_to_check(livemode, now, at_once):
         rows = [_check_back(session, now) for session in due]
-        yield ledger.add_effects(rows, now)
-        # After the effects, so that a crash in between has them written twice rather than never.
+        effects = ledger.add_effects(rows, now)
+        # After the effects, so that a crash in between has them written twice rather than never;
+        # before they run, as they may find that Stripe does not know the session.
         ledger.upkeep.mark_all_checked(due, now)
+        yield effects
 
 
 def _check_back(session: SessionKey, now: int) -> EffectRow:

@@ -41,7 +41,7 @@ async def read_body(request: Request, limit: int) -> bytes:
     Raises BodyTooLarge as soon as that is known, BodyTooSlow where it stays away.
     """
     announced = request.headers.get("content-length", "")
-    if announced.isascii() and announced.isdigit() and int(announced[:12]) > limit:
+    if announced.isascii() and announced.isdigit() and int(announced.lstrip("0")[:12] or 0) > limit:
         raise BodyTooLarge
     body = bytearray()
     try:

@@ -70,7 +70,7 @@ def _refuse_unsendable(found: Any, deepest: int) -> None:
     if isinstance(found, str):
         try:
             found.encode()
-        except UnicodeEncodeError:  # half of a surrogate pair: \\ud800
+        except UnicodeEncodeError:  # half of a surrogate pair
             raise BadParameter("the body holds text that is not Unicode") from None
     elif isinstance(found, float) and not isfinite(found):
         raise BadParameter("the body holds a number that is none")

@@ -14,7 +14,7 @@ from app.domain.errors import BadSignature, QueueUnavailable, UnreadableEvent
 from app.domain.event import SessionEvent
 from app.logs import get_logger
 from app.queue.jobs import AsyncJobQueue
-from app.queue.model import NewJob
+from app.queue.model import NewJob, event_job
 from app.signatures import verify
 from app.web.answers import BodyTooLarge, BodyTooSlow, error, read_body
 
@@ -82,9 +82,8 @@ class StripeWebhook:
         return SessionEvent.parse(decoded, self._metadata_keys)
 
     async def _accept(self, event: SessionEvent) -> Response:
-        job = NewJob(event.id, event.to_dict(), f"{event.name} {event.session_id}")
         try:
-            outcome = await self._in_turn(job)
+            outcome = await self._in_turn(event_job(event))
         except QueueUnavailable as refusal:
             log.error("delivery not taken", event_id=event.id, why=str(refusal))
             return error(503, "api_error", "the queue cannot take it", retry_after=RETRY_AFTER)

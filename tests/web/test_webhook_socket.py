@@ -90,7 +90,7 @@ def test_of_a_body_without_end_no_more_than_the_limit_is_read(web: Web) -> None:
 def test_an_odd_content_length_over_the_limit_is_413(web: Web, digits: str) -> None:
     told = (*signed(b"").items(), ("Content-Length", digits))
     with web.connect() as connection:
-        connection.sendall(request("POST", URL, b" " * (LARGEST_BODY + 1), *told))
+        connection.sendall(request("POST", URL, b"", *told))
         assert read_answer(connection).status in (400, 413)
 
 
@@ -141,10 +141,9 @@ def test_an_odd_target_is_4xx(web: Web, method: str, target: str) -> None:
         b"\r\n\r\n\r\nGARBAGE\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"GET /healthz HTTP/9.9\r\n\r\n",
         b"CONNECT identity.test:443 HTTP/1.1\r\n\r\n",
     ],
-    ids=["garbage", "TLS", "HTTP/2", "a version to come", "CONNECT"],
+    ids=["garbage", "TLS", "HTTP/2", "CONNECT"],
 )
 def test_what_is_not_http_is_400(web: Web, sent: bytes) -> None:
     assert web.exchange(sent).status in (400, 404)
@@ -198,3 +197,11 @@ def test_the_log_has_ids_and_outcomes_as_json_and_no_secret(web: Web) -> None:
     assert any(line.get("event_id") == "evt_logged" for line in lines)
     assert any(line.get("status") == 400 and line["level"] == "warning" for line in lines)
     assert SECRET not in log
+
+
+def test_a_head_of_many_megabytes_is_not_read(web: Web) -> None:
+    with web.connect() as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: ")
+        with pytest.raises(ConnectionError):
+            for _ in range(1_000):
+                connection.sendall(CHUNK)
