@@ -60,6 +60,7 @@ def backfill(since: int | None, as_json: bool) -> None:
             metadata_keys=settings.reference_metadata_keys,
             livemode=settings.livemode,
             now=time.time,
+            tell=shown.say,
         )
         result = follow(run, since, shown)
     click.echo(json.dumps(asdict(result)) if as_json else told(result, since))
@@ -89,7 +90,7 @@ def told(result: Backfilled, since: int | None) -> str:
         "were missing" + (", and are queued now." if result.missing else ".")
     ]
     if result.unreadable:
-        lines.append(f"{result.unreadable} could not be read and were left out: see the log.")
+        lines.append(f"{result.unreadable} could not be read and were left out.")
     if since is not None and result.since > since + RETENTION // 30:
         lines.append("Stripe keeps events for 30 days. For what is older: `import`.")
     return "\n".join(lines)

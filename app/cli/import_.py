@@ -30,6 +30,7 @@ def import_(restart: bool, as_json: bool) -> None:
             opened.ledger,
             livemode=opened.settings.livemode,
             now=time.time,
+            tell=shown.say,
         )
         result = Adopted(resumed=False)
         for result in adoption.steps(restart):
@@ -44,5 +45,5 @@ def told(result: Adopted) -> str:
     if result.resumed:
         lines.append("An earlier import was gone on with; its own are not counted here.")
     if result.unreadable:
-        lines.append(f"{result.unreadable} could not be read and were left out: see the log.")
+        lines.append(f"{result.unreadable} could not be read and were left out.")
     return "\n".join(lines)

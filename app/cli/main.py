@@ -19,7 +19,6 @@ from app.cli.orphans import orphans
 from app.cli.references import references
 from app.cli.sweep import sweep
 from app.domain.errors import IdentityError, Misconfigured
-from app.logs import configure
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -48,7 +47,6 @@ for command in (
 
 def main() -> None:
     """Exit code 0, 1 where something failed, 2 where the call or a setting is wrong."""
-    configure("text", sys.stderr)  # standard output is for what was asked for
     try:
         identity(prog_name="identity")
     except Misconfigured as error:

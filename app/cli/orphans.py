@@ -41,7 +41,9 @@ def orphans() -> None:
 
 @orphans.command("list")
 @of_mode
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="Rows shown."
+)
 @click.option("--after", default="", help="Go on after this session.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: data, has_more.")
 def list_orphans(live: bool | None, limit: int, after: str, as_json: bool) -> None:

@@ -193,7 +193,8 @@ def effect_row(
         account=session.account,
         livemode=session.livemode,
         session_id=session.id,
-        reference=session.reference,
+        # Those that wait for days, or die, name nobody: only a receiver has to be told whom it is.
+        reference=session.reference if isinstance(effect, Notify) else None,
         version=standing.version if standing is not None else None,
         due=now + effect.after,
     )

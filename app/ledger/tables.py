@@ -31,7 +31,7 @@ events = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),  # the last part of its type
-    Column("created", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False, index=True),
     Column("account", Text, nullable=False),  # "" is the team's own
     Column("livemode", Boolean, nullable=False),
     Column("session_id", Text, nullable=False),

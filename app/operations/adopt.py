@@ -10,11 +10,8 @@ from app.domain.errors import UnreadableEvent
 from app.domain.session import Observation
 from app.ledger.ledger import Ledger
 from app.ledger.upkeep import SessionKey
-from app.logs import get_logger
-from app.operations.unhurried import StripeLists
+from app.operations.unhurried import StripeLists, named
 from app.stripe_api import Page, StripeRefused
-
-log = get_logger("import")
 
 PAGE = 100  # Stripe's own limit
 # Nobody is told of old news, and nothing is asked of Stripe because of it.
@@ -38,13 +35,23 @@ class Adoption:
     """
 
     def __init__(
-        self, stripe: StripeLists, ledger: Ledger, *, livemode: bool, now: Callable[[], float]
+        self,
+        stripe: StripeLists,
+        ledger: Ledger,
+        *,
+        livemode: bool,
+        now: Callable[[], float],
+        tell: Callable[[str], None] = lambda what: None,
     ) -> None:
-        """`livemode` is the mode of Stripe's key; `now` is in Unix seconds."""
+        """`livemode` is the mode of Stripe's key; `now` is in Unix seconds.
+
+        `tell` hears of each session that is left out, and why.
+        """
         self._stripe = stripe
         self._ledger = ledger
         self._livemode = livemode
         self._now = now
+        self._tell = tell
         self._mark = f"import_{'live' if livemode else 'test'}"
 
     def steps(self, restart: bool = False) -> Iterator[Adopted]:
@@ -95,7 +102,7 @@ class Adoption:
             try:
                 seen.append(self._stripe.observe(session, page.date))
             except UnreadableEvent as error:
-                log.warning("session left out", why=str(error))
+                self._tell(f"left out: {named(session)}: {error}")
         for observation in seen:
             self._apply_one(observation)
         # Stripe was asked just now: the sweep need not do so again soon.

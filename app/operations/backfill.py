@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 from app.domain.errors import UnreadableEvent
 from app.domain.event import EVENT_TYPES, SessionEvent
 from app.ledger.census import MISSED
 from app.ledger.ledger import Ledger
-from app.logs import get_logger
-from app.operations.unhurried import StripeLists
+from app.operations.unhurried import StripeLists, named
 from app.queue.connection import translated_errors
 from app.queue.jobs import JobQueue
 from app.queue.model import event_job
-
-log = get_logger("backfill")
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 # Stripe keeps events for so long.
@@ -63,13 +60,18 @@ class Backfill:
         metadata_keys: Sequence[str],
         livemode: bool,
         now: Callable[[], float],
+        tell: Callable[[str], None] = lambda what: None,
     ) -> None:
-        """`livemode` is the mode of Stripe's key; `now` is in Unix seconds, for what we note."""
+        """`livemode` is the mode of Stripe's key; `now` is in Unix seconds, for what we note.
+
+        `tell` hears of each event that is left out, and why.
+        """
         self._stripe = stripe
         self._ledger = ledger
         self._queue = queue
         self._metadata_keys = metadata_keys
         self._now = now
+        self._tell = tell
         self._name = f"backfill_{'live' if livemode else 'test'}"
 
     def steps(self, since: int | None = None) -> Iterator[Backfilled]:
@@ -127,11 +129,11 @@ class Backfill:
             params["starting_after"] = page.items[-1]["id"]
         return None
 
-    def _parse(self, item: object) -> SessionEvent | None:
+    def _parse(self, item: dict[str, Any]) -> SessionEvent | None:
         try:
             return SessionEvent.parse(item, self._metadata_keys)
         except UnreadableEvent as error:
-            log.warning("event left out", why=str(error))
+            self._tell(f"left out: {named(item)}: {error}")
             return None
 
     def _accept(self, events: list[SessionEvent | None]) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from app.ledger.rows import ReferenceRecord, reference_key
 from app.queue.connection import translated_errors
 from app.stripe_api import Answer, StripeApi, StripeRefused, StripeUnavailable
 
-# Seconds one start may take: two calls to Stripe of at most ten each, and the ledger. After that
+# Seconds one start may take: three calls to Stripe, each of which answers in one or two. After that
 # another may begin; Stripe's idempotency key then still makes one session of the two.
 LOCK_TTL = 30
 # Seconds a start waits for another of the same reference.
@@ -77,7 +77,12 @@ class StartVerification:
                 resumed = self._resume(session, asked, now)
                 if resumed is not None:
                     return Started(resumed.body, resumed=True)
-            return Started(self._create(key, asked, record, now).body, resumed=False)
+            answer = self._create(key, asked, record, now)
+            if asked.expand:  # by the key that may see it, and apart from the idempotency key
+                answer = self._stripe.fetch(
+                    answer.observation.session_id, asked.account, asked.expand
+                )
+            return Started(answer.body, resumed=False)
 
     def _refuse_where_decided(self, record: ReferenceRecord | None, reverify: bool) -> None:
         if record is None:
@@ -111,9 +116,8 @@ class StartVerification:
     def _create(self, key: str, asked: Start, record: ReferenceRecord | None, now: int) -> Answer:
         failures = self._failures(key)
         try:
-            params = {**asked.params, **({"expand": list(asked.expand)} if asked.expand else {})}
             answer = self._stripe.create(
-                params, asked.account, _idempotency_key(key, asked, record, failures)
+                dict(asked.params), asked.account, _idempotency_key(key, asked, record, failures)
             )
         except StripeUnavailable as failure:
             # Stripe would answer a stored 500 again, to the same key, for a day.

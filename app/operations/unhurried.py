@@ -6,11 +6,18 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from app.domain.event import ID
 from app.domain.session import Observation
 from app.stripe_api import Page, StripeApi, StripeUnavailable
 
 # Seconds before Stripe is asked again, growing: four minutes in all, then somebody should look.
 PAUSES = (1, 2, 4, 8, 15, 30, 60, 60, 60)
+
+
+def named(item: Mapping[str, Any]) -> str:
+    """The id of an object that cannot be read, where it is one."""
+    id = item.get("id")
+    return id if isinstance(id, str) and ID.match(id) else "one without an id"
 
 
 class StripeLists(Protocol):

@@ -51,7 +51,7 @@ def read_backlog(connection: Redis, queue: QueueName) -> Backlog:
     return Backlog(
         counts=dict(zip(("queued", "started", "scheduled", "failed"), sizes, strict=True)),
         oldest=max(0.0, now - _moment(enqueued, now)),
-        overdue=max(0.0, *late, 0.0),
+        overdue=max([0.0, *late]),
         workers=workers,
         suspended=bool(suspended),
     )

@@ -26,6 +26,7 @@ def switched_off(patient: Patient) -> list[str]:
         (settings.stripe_api_key, "calls to Stripe (STRIPE_API_KEY)"),
         (settings.stripe_restricted_key, "a key apart for verified data (STRIPE_RESTRICTED_KEY)"),
         (settings.api_tokens, "/v1 and /metrics (API_TOKENS)"),
+        (settings.policy.notify, "telling your system (NOTIFY_URL, SUBSCRIBER or NOTIFY_STREAM)"),
         (settings.reference_metadata_keys, "references in metadata (REFERENCE_METADATA_KEYS)"),
         (settings.max_attempts, "a limit of attempts (MAX_ATTEMPTS)"),
         (settings.redact_after_days, "redaction by itself (REDACT_AFTER_DAYS)"),

@@ -48,6 +48,7 @@ def _create_events() -> None:
         sa.Column("applied_at", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_events"),
     )
+    op.create_index("ix_events_created", "events", ["created"])
 
 
 def _create_sessions() -> None:
