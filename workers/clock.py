@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from app.domain.errors import Transient
+from app.domain.errors import Permanent, Transient
 from app.logs import get_logger
 from app.queue.model import effect_job
 from workers.jobs import Context
@@ -65,3 +65,5 @@ class Clock:
             step()
         except Transient as error:
             log.warning("not now", step=what, error=str(error))
+        except Permanent as error:  # the other steps still have to be done
+            log.error("step failed", step=what, error=str(error))

