@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,21 +14,17 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 
 from app.cli.context import QUEUES, Stores, stores
+from app.cli.letters import UNITS, plain, print_table, show_previews, table_of, told_of
 from app.domain.errors import Transient
-from app.domain.reference import Standing
 from app.operations.discard import discard as discard_letters
-from app.operations.preview import Preview, preview
+from app.operations.preview import preview
 from app.operations.replay import STALLED, Replay, Replayed
-from app.operations.select_letters import Selection, age_of
+from app.operations.select_letters import Selection
 from app.queue.dead_letters import DeadLetter, DeadLetters
 
 REASONS = ("permanent_error", "attempts_exhausted", "timed_out", "crashed_worker")
-WIDE = 400  # columns: more than any row has
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Age(click.ParamType[float]):
@@ -110,9 +105,9 @@ def list_letters(selection: Selection, queue: str, limit: int, as_json: bool) ->
         click.echo("No dead letters" + (" like that." if selection != Selection() else "."))
         return
     for reason, count in counts.most_common():
-        click.echo(f"{count:>8}  {_plain(reason)}")
+        click.echo(f"{count:>8}  {plain(reason)}")
     if shown:
-        _print(_table(shown, now))
+        print_table(table_of(shown, now))
     if total > len(shown):
         click.echo(f"The newest {len(shown)} of {total}.")
 
@@ -132,45 +127,6 @@ def _read(
     return counts, shown
 
 
-def _plain(text: str) -> str:
-    """Text of others as a terminal may show it: it could move the cursor, or hide a line."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
-
-
-def _print(table: Table) -> None:
-    """A table as wide as the terminal; where `grep` reads it, each letter stays on one line."""
-    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
-
-
-def _cells(*cells: str) -> list[Text]:
-    """Text as it is: rich would take a [reference] for a colour."""
-    return [Text(_plain(cell)) for cell in cells]
-
-
-def _table(letters: list[DeadLetter], now: float) -> Table:
-    table = Table(box=None)
-    for heading in ("id", "reason", "error", "tries", "age", "session", "reference"):
-        # An id in one piece can be copied, whatever has to give way to it.
-        table.add_column(heading, overflow="fold", no_wrap=heading == "id")
-    for letter in letters:
-        row = _cells(
-            letter.id,
-            letter.reason,
-            letter.error_class or "-",
-            str(letter.attempts),
-            _age(age_of(letter, now)),
-            str(letter.payload.get("session_id") or "-"),
-            str(letter.payload.get("reference") or "-")[:40],
-        )
-        table.add_row(*row)
-    return table
-
-
-def _age(seconds: float) -> str:
-    unit = next(unit for unit in ("d", "h", "m", "s") if seconds >= UNITS[unit] or unit == "s")
-    return f"{int(seconds / UNITS[unit])}{unit}"
-
-
 @dlq.command()
 @click.argument("id")
 @of_queue
@@ -188,10 +144,10 @@ def show(id: str, queue: str, as_json: bool) -> None:
         return
     for name, value in asdict(letter).items():
         if name != "payload":
-            click.echo(f"{name:<16} {_plain(str(value))}")
+            click.echo(f"{name:<16} {plain(str(value))}")
     click.echo("payload")
     for name, value in letter.payload.items():
-        click.echo(_plain(f"  {name:<18} {'-' if value is None else value}"))
+        click.echo(plain(f"  {name:<18} {'-' if value is None else value}"))
 
 
 @dlq.command()
@@ -226,7 +182,7 @@ def replay(
         run = Replay(opened.queue(queue), opened.ledger, rate=rate)
         whole = _replay(run, letters, total)
     result = run.so_far
-    click.echo(json.dumps(asdict(result)) if as_json else _told(result, queue))
+    click.echo(json.dumps(asdict(result)) if as_json else told_of(result, queue))
     if not whole or result.failed_again or result.waiting:
         raise SystemExit(1)
 
@@ -290,19 +246,6 @@ def _replay(run: Replay, letters: Iterator[DeadLetter], total: int | None) -> bo
     return not run.so_far.stalled
 
 
-def _told(result: Replayed, queue: str) -> str:
-    if queue == "events":
-        parts = [f"{result.applied} applied", f"{result.unchanged} unchanged"]
-    else:
-        parts = [f"{result.applied} done"]
-    parts.append(f"{result.failed_again} failed again")
-    if result.deferred:
-        parts.append(f"{result.deferred} are tried again later")
-    if result.waiting:
-        parts.append(f"{result.waiting} still waiting")
-    return f"{result.replayed} replayed: {', '.join(parts)}."
-
-
 def _preview(letters: Iterator[DeadLetter], opened: Stores, as_json: bool) -> None:
     read: Counter[str] = Counter()
 
@@ -317,44 +260,9 @@ def _preview(letters: Iterator[DeadLetter], opened: Stores, as_json: bool) -> No
         for one in found:
             click.echo(json.dumps({**asdict(one), "changes": one.changes}))
     else:
-        _show_previews(found)
+        show_previews(found)
     if unreadable:
         click.echo(f"{unreadable} letter(s) no version can read: they would fail again.", err=True)
-
-
-def _show_previews(previews: list[Preview]) -> None:
-    table = Table(box=None)
-    for heading in ("reference", "mode", "letters", "now", "then", ""):
-        table.add_column(heading, overflow="fold")
-    for found in sorted(previews, key=lambda one: not one.changes):
-        row = _cells(
-            "(no reference)" if found.reference is None else found.reference[:40],
-            "live" if found.livemode else "test",
-            str(found.letters),
-            _stands(found.before),
-            _stands(found.after),
-            "changes" if found.changes else "",
-        )
-        table.add_row(*row)
-    if previews:
-        _print(table)
-    changing = sum(found.changes for found in previews)
-    of = sum(found.reference is not None for found in previews)
-    click.echo(f"{changing} of {of} reference(s) would change. Nothing was done.")
-
-
-def _stands(standing: Standing | None) -> str:
-    """A standing in a cell, with all that can change without its status."""
-    if standing is None:
-        return "-"
-    parts = [standing.status]
-    if standing.next_step != "none":
-        parts.append(standing.next_step)
-    if standing.attempts:
-        parts.append(f"{standing.attempts} failed")
-    if standing.redaction:
-        parts.append(standing.redaction)
-    return ", ".join(parts)
 
 
 @dlq.command()

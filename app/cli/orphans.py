@@ -11,11 +11,10 @@ from itertools import chain
 from typing import TextIO
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from app.cli.context import Stores, stores
-from app.cli.telling import moment, plain
+from app.cli.telling import for_tables, moment, plain
 from app.domain.effects import EffectRow
 from app.domain.errors import QueueUnavailable
 from app.domain.event import LAST_METADATA_KEY
@@ -67,7 +66,7 @@ def list_orphans(live: bool | None, limit: int, after: str, as_json: bool) -> No
     for session in shown:
         error, redaction = session.last_error_code or "-", session.redaction or "-"
         table.add_row(session.id, session.status, moment(session.created), error, redaction)
-    Console().print(table)
+    for_tables().print(table)
     if has_more:
         click.echo(f"There are more: --after {shown[-1].id}")
 

@@ -23,7 +23,7 @@ def discard(
     """
     discarded = 0
     for batch in batches(letters, AT_ONCE):
-        ledger.note_discarded([_discarded(letter) for letter in batch], why, now)
+        ledger.note_discarded([_discarded(letter, ledger) for letter in batch], why, now)
         if queue.queue == EFFECTS:  # else the clock would find them pending and queue them again
             for letter in batch:
                 ledger.mark_effect(letter.id, "dropped", now)
@@ -31,12 +31,10 @@ def discard(
     return discarded
 
 
-def _discarded(letter: DeadLetter) -> Discarded:
+def _discarded(letter: DeadLetter, ledger: Ledger) -> Discarded:
     payload = letter.payload
-    return Discarded(
-        job_id=letter.id,
-        account=str(payload.get("account", "")),
-        livemode=bool(payload.get("livemode", False)),
-        reference=payload.get("reference"),
-        session_id=str(payload.get("session_id", "")),
-    )
+    account, livemode = str(payload.get("account", "")), bool(payload.get("livemode", False))
+    session_id, reference = str(payload.get("session_id", "")), payload.get("reference")
+    if reference is None:  # most effects name none, and a redacted session's letters no more
+        reference = ledger.reference_of(session_id, account=account, livemode=livemode)
+    return Discarded(letter.id, account, livemode, reference, session_id)
