@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app.web": USE_CASES,
     "app.local": USE_CASES,
     "app.cli": (*USE_CASES, "app.local"),
-    "app.__main__": ("app.cli",),
+    "app.__main__": ("app.cli", "app.logs"),
     "workers": (*USE_CASES, "workers.handlers"),
     "workers.handlers": (*GROUND, *STORES),
     "deploy": ("deploy.sandbox",),

@@ -57,6 +57,7 @@ def backfill(since: int | None, as_json: bool) -> None:
             UnhurriedStripe(opened.stripe(), shown.say),
             opened.ledger,
             opened.queue("events"),
+            opened.queue("effects"),
             metadata_keys=settings.reference_metadata_keys,
             livemode=settings.livemode,
             now=time.time,

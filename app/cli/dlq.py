@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.cli.context import QUEUES, Stores, stores
-from app.cli.letters import UNITS, plain, print_table, show_previews, table_of, told_of
+from app.cli.letters import UNITS, show_previews, table_of, told_of
+from app.cli.telling import for_tables, plain
 from app.domain.errors import Transient
 from app.operations.discard import discard as discard_letters
 from app.operations.preview import preview
@@ -107,7 +108,7 @@ def list_letters(selection: Selection, queue: str, limit: int, as_json: bool) ->
     for reason, count in counts.most_common():
         click.echo(f"{count:>8}  {plain(reason)}")
     if shown:
-        print_table(table_of(shown, now))
+        for_tables().print(table_of(shown, now))
     if total > len(shown):
         click.echo(f"The newest {len(shown)} of {total}.")
 

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.cli.telling import for_tables, plain
 from app.domain.reference import Standing
 from app.operations.preview import Preview
 from app.operations.replay import Replayed
 from app.operations.select_letters import age_of
 from app.queue.dead_letters import DeadLetter
 
-WIDE = 400  # columns: more than any row has
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}  # of a length of time, in seconds
-
-
-def plain(text: str) -> str:
-    """Text of others as a terminal may show it: it could move the cursor, or hide a line."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
-
-
-def print_table(table: Table) -> None:
-    """A table as wide as the terminal; where `grep` reads it, each letter stays on one line."""
-    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 
 def _cells(*cells: str) -> list[Text]:
@@ -89,7 +76,7 @@ def show_previews(previews: list[Preview]) -> None:
         )
         table.add_row(*row)
     if previews:
-        print_table(table)
+        for_tables().print(table)
     changing = sum(found.changes for found in previews)
     of = sum(found.reference is not None for found in previews)
     click.echo(f"{changing} of {of} reference(s) would change. Nothing was done.")

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
+from collections.abc import Callable
 
 import click
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from app.cli.context import stores
+from app.cli.context import Stores, stores
 from app.domain.errors import Permanent, Transient
 from app.ledger.telling import Telling
 from app.notifications.callback import Told
-from app.notifications.message import sample
-from app.operations.tell import Receivers, gone_mark
+from app.notifications.message import ReferenceChanged, sample
+from app.operations.tell import Receivers
+from app.queue.model import EFFECTS
 
 
 @click.group()
@@ -29,25 +33,49 @@ def test(as_json: bool) -> None:
     receiver that had answered 410 is told again from then on, once it takes the sample.
     Exit code 1 where one did not take it, or none is configured.
     """
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # an installed script does not look for SUBSCRIBER where it is run
     with stores() as opened:
-        settings = opened.settings
-        receivers = Receivers.of(
-            settings, Telling(opened.engine), opened.upkeep, opened.redis, time.time
-        )
+        receivers = _receivers(opened)
         if not receivers.senders:
             raise click.ClickException("set NOTIFY_URL, SUBSCRIBER or NOTIFY_STREAM first")
         failed = False
         for kind, send in receivers.senders.items():
+            took, answer = _try(send, sample(opened.settings.livemode))
+            failed |= not took
             name = kind.removeprefix("notify_")
-            try:
-                took = send(sample(settings.livemode))
-                told = f"{took.status} in {took.seconds} s" if isinstance(took, Told) else "took it"
-                if kind == "notify_callback":
-                    opened.upkeep.set_mark(gone_mark(settings.notify_url), "", int(time.time()))
-            except (Transient, Permanent) as error:
-                failed, told = True, str(error)
-            click.echo(
-                json.dumps({"receiver": name, "took": told}) if as_json else f"{name}: {told}"
-            )
+            if as_json:
+                click.echo(json.dumps({"receiver": name, "took": took, "answer": answer}))
+            else:
+                click.echo(f"{name}: {answer}")
+            if took and kind == "notify_callback":
+                _begin_again(opened, receivers.gone_mark)
     if failed:
         raise SystemExit(1)
+
+
+def _receivers(opened: Stores) -> Receivers:
+    telling = Telling(opened.engine)
+    return Receivers.of(opened.settings, telling, opened.upkeep, opened.redis, time.time)
+
+
+def _try(send: Callable[[ReferenceChanged], object], message: ReferenceChanged) -> tuple[bool, str]:
+    """Whether the receiver took it, and what it said; under the time limit of an effect."""
+    try:
+        with UnixSignalDeathPenalty(EFFECTS.time_limit, JobTimeoutException):
+            came = send(message)
+    except (Transient, Permanent) as error:
+        return False, str(error)
+    except JobTimeoutException:
+        return False, f"took longer than {EFFECTS.time_limit} s"
+    return True, f"{came.status} in {came.seconds} s" if isinstance(came, Told) else "took it"
+
+
+def _begin_again(opened: Stores, gone_mark: str) -> None:
+    """A receiver that wanted no more takes messages again."""
+    try:
+        if opened.upkeep.mark(gone_mark):
+            opened.upkeep.set_mark(gone_mark, "", int(time.time()))
+            click.echo("callback: it had answered 410 and is told again from now on", err=True)
+    except (Transient, Permanent) as error:
+        raise click.ClickException(f"the ledger does not know that it is back: {error}") from error

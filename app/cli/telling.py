@@ -10,6 +10,14 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+WIDE = 400  # columns: more than any row has
+
+
+def for_tables() -> Console:
+    """Standard output. Where it is no terminal no row is folded, so that lines can be cut."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDE)
+
 
 class Bar:
     """A bar with a sentence behind it."""

@@ -187,8 +187,11 @@ def effect_row(
     effect: Effect, observation: Observation, session: Session, standing: Standing | None, now: int
 ) -> EffectRow:
     """What an effect becomes, asked for by an observation at `now`."""
+    id = f"{observation.cause}-{effect.kind}"
+    if isinstance(effect, Notify) and standing is not None:
+        id = _notification(observation, session.reference, standing)
     return EffectRow(
-        id=f"{observation.cause}-{effect.kind}",
+        id=id,
         kind=effect.kind,
         account=session.account,
         livemode=session.livemode,
@@ -203,7 +206,7 @@ def effect_row(
 def left_row(observation: Observation, reference: str, standing: Standing, now: int) -> EffectRow:
     """The notification for a reference that has lost a session to another one."""
     return EffectRow(
-        id=f"{observation.cause}-{Notify.kind}-left",
+        id=f"{_notification(observation, reference, standing)}-left",
         kind=Notify.kind,
         account=observation.account,
         livemode=observation.livemode,
@@ -212,6 +215,16 @@ def left_row(observation: Observation, reference: str, standing: Standing, now: 
         version=standing.version,
         due=now,
     )
+
+
+def _notification(observation: Observation, reference: str | None, standing: Standing) -> str:
+    """The id of the notification that an observation asks for."""
+    id = f"{observation.cause}-{Notify.kind}"
+    if observation.event_id or reference is None:
+        return id
+    # Two answers of one second may both change a standing, and an event comes once.
+    key = reference_key(observation.account, observation.livemode, reference)
+    return f"{id}-{key[:16]}-{standing.version}"
 
 
 def effect_values(effect: EffectRow, now: int) -> dict[str, Any]:

@@ -190,6 +190,11 @@ UNSENT_EFFECTS = (
 )
 EFFECT_STATUS = select(effects.c.status).where(effects.c.id == bindparam("id"))
 MARK_EFFECT = update(effects).where(effects.c.id == bindparam("effect_id"))
+FORGET_ENQUEUED = (
+    update(effects)
+    .where(effects.c.status == "pending", effects.c.enqueued_at.is_not(None))
+    .values(enqueued_at=None)
+)
 # Locked in one order, so that two processes that mark the same effects cannot deadlock.
 MARK_ENQUEUED = update(effects).where(
     effects.c.id.in_(

@@ -110,7 +110,11 @@ class Observing:
             standing=after.get(session.reference or ORPHAN),
             policy=policy,
         )
-        left = {name: told for name, told in after.items() if name != session.reference}
+        left = {
+            name: stands
+            for name, stands in after.items()
+            if name != session.reference and stands != standings[name]
+        }
         written = self._write_effects(change, decide(change), left)
         return Applied("applied", change.standing_before, change.standing, written)
 

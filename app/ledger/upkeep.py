@@ -110,6 +110,12 @@ class Upkeep:
             return set(found.scalars())
 
     @translates_errors
+    def forget_enqueued(self) -> None:
+        """Note that no queue has any effect: Redis was lost."""
+        with self._engine.begin() as connection:
+            connection.execute(statements.FORGET_ENQUEUED)
+
+    @translates_errors
     def modes(self) -> dict[bool, int]:
         """How many sessions of live (True) and test mode the ledger holds."""
         with self._reading.connect() as connection:

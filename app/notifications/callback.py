@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
+import base64
+import logging
 import ssl
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
+from functools import cached_property
+from urllib.parse import unquote, urlsplit
 
 import urllib3
+from rq.timeouts import JobTimeoutException
 from standardwebhooks import Webhook
 from starlette.datastructures import Secret
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from app.domain.errors import Permanent, Retry, Transient
+from app.domain.errors import Permanent, Retry
+from app.notifications.addresses import ReceiverUnavailable, addresses_of
 from app.notifications.message import ReferenceChanged
 
+# Both together stay within an effect's time limit. A receiver that answers byte by byte keeps each
+# of them, and is ended by the limit itself.
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 10.0
-# An answer's body is not read, but for what came with its head.
-LONGEST_PAUSE = 86_400  # seconds: no receiver puts us off for longer
+# A host of many addresses is away when its first ones are.
+MOST_ADDRESSES = 3
+LONGEST_PAUSE = 86_400.0  # seconds: no receiver puts us off for longer
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
-
-class ReceiverUnavailable(Transient):
-    """The receiver cannot be reached, or did not answer 2xx: tried again later."""
-
-
-class ReceiverRefused(Permanent):
-    """NOTIFY_URL leads where we do not send: look at the setting."""
+# Their warnings quote the address that was asked, and NOTIFY_URL may hold a token.
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
 
 
 class ReceiverGone(Permanent):
@@ -57,9 +62,17 @@ class Callback:
         """`now` gives Unix seconds. `allow_private` is NOTIFY_ALLOW_PRIVATE."""
         parts = urlsplit(url)
         self._https = parts.scheme == "https"
-        self._host = parts.hostname or ""
-        self._port = parts.port or (443 if self._https else 80)
+        self._host = _ascii(parts.hostname or "")
+        self._port = parts.port or DEFAULT_PORTS[parts.scheme]
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        named = f"[{self._host}]" if ":" in self._host else self._host
+        default = self._port == DEFAULT_PORTS[parts.scheme]
+        self._headers = {
+            "Host": named if default else f"{named}:{self._port}",
+            "Content-Type": "application/json",
+            "User-Agent": "stripe-identity-reconciler",
+            **_authorization(parts.username, parts.password),
+        }
         self._signers = [Webhook(str(secret)) for secret in secrets]
         self._allow_private = allow_private
         self._now = now
@@ -71,37 +84,45 @@ class Callback:
         signed_at = datetime.fromtimestamp(int(now), UTC)
         signatures = [signer.sign(message.id, signed_at, body) for signer in self._signers]
         headers = {
-            "Host": self._host if self._port in (80, 443) else f"{self._host}:{self._port}",
-            "Content-Type": "application/json",
-            "User-Agent": "stripe-identity-reconciler",
+            **self._headers,
             "webhook-id": message.id,
             "webhook-timestamp": str(int(now)),
             "webhook-signature": " ".join(signatures),
         }
         began = time.monotonic()
-        status, retry_after = self._post(body, headers)
+        try:
+            status, retry_after = self._post(body, headers)
+        except JobTimeoutException:
+            raise ReceiverUnavailable("the receiver did not answer in time") from None
         self._judge(status, retry_after)
         return Told(status, round(time.monotonic() - began, 3))
 
     def _post(self, body: str, headers: dict[str, str]) -> tuple[int, str | None]:
-        # A pool of its own for each message: kept connections would outlive the address we checked.
-        with self._pool(self._address()) as pool:
+        found = addresses_of(self._host, self._port, allow_private=self._allow_private)
+        for address in found[:MOST_ADDRESSES]:
             try:
-                answer = pool.urlopen(
-                    "POST",
-                    self._path,
-                    body=body.encode(),
-                    headers=headers,
-                    redirect=False,
-                    retries=False,
-                    preload_content=False,
-                    timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
-                )
+                return self._post_to(address, body, headers)
+            except (NewConnectionError, ConnectTimeoutError) as error:
+                reason = type(error).__name__  # nothing was sent: the next may be there
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                raise ReceiverUnavailable(
-                    f"the receiver cannot be reached ({type(error).__name__})"
-                ) from None
-            answer.close()
+                reason = type(error).__name__
+                break
+        raise ReceiverUnavailable(f"the receiver cannot be reached ({reason})")
+
+    def _post_to(self, address: str, body: str, headers: dict[str, str]) -> tuple[int, str | None]:
+        # A pool of its own for each message: kept connections would outlive the address we checked.
+        with self._pool(address) as pool:
+            answer = pool.urlopen(
+                "POST",
+                self._path,
+                body=body.encode(),
+                headers=headers,
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
+            )
+            answer.close()  # its body is not read, however long it is
             return answer.status, answer.headers.get("Retry-After")
 
     def _pool(self, address: str) -> urllib3.HTTPConnectionPool:
@@ -114,24 +135,13 @@ class Callback:
             self._port,
             server_hostname=self._host,
             assert_hostname=self._host,
-            ssl_context=ssl.create_default_context(),
+            ssl_context=self._tls,
         )
 
-    def _address(self) -> str:
-        """An address of the receiver's host: a public one, unless private ones are allowed."""
-        try:
-            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            raise ReceiverUnavailable("the receiver's host name cannot be resolved") from None
-        addresses = [str(entry[4][0]) for entry in found]
-        if self._allow_private:
-            return addresses[0]
-        public = [a for a in addresses if ipaddress.ip_address(a.partition("%")[0]).is_global]
-        if not public:
-            raise ReceiverRefused(
-                "NOTIFY_URL leads to a private address: set NOTIFY_ALLOW_PRIVATE=1 if it is meant"
-            )
-        return public[0]
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Made once: reading the system's certificates takes longer than sending."""
+        return ssl.create_default_context()
 
     def _judge(self, status: int, retry_after: str | None) -> None:
         if 200 <= status < 300:
@@ -139,19 +149,35 @@ class Callback:
         if status == 410:
             raise ReceiverGone("the receiver answered 410: it wants no more")
         told = f"the receiver answered {status}"
-        pause = _seconds(retry_after, self._now())
+        pause = seconds_of(retry_after, self._now())
         if pause is not None:
             raise Retry(min(pause, LONGEST_PAUSE), told)
         raise ReceiverUnavailable(told)
 
 
-def _seconds(retry_after: str | None, now: float) -> float | None:
+def seconds_of(retry_after: str | None, now: float) -> float | None:
     """Retry-After, which is seconds or a date; None where it is neither."""
     if retry_after is None:
         return None
     if retry_after.isascii() and retry_after.isdigit():
         return float(retry_after[:9])
     try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
-    except ValueError:
+        at = parsedate_to_datetime(retry_after)
+        # An HTTP date is in UTC, also where it does not say so.
+        return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)
+    except (ValueError, OverflowError):
         return None
+
+
+def _ascii(host: str) -> str:
+    """The name as DNS has it; one that has no such form is not resolved either."""
+    with suppress(UnicodeError):
+        return host if host.isascii() else host.encode("idna").decode()
+    return host
+
+
+def _authorization(name: str | None, password: str | None) -> dict[str, str]:
+    if name is None:
+        return {}
+    pair = f"{unquote(name)}:{unquote(password or '')}".encode()
+    return {"Authorization": "Basic " + base64.b64encode(pair).decode()}

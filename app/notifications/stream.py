@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
+from app.domain.errors import Permanent
 from app.notifications.message import ReferenceChanged
 
 # Seconds an entry is kept: a reader that is away over a long week-end finds all.
 KEPT = 7 * 24 * 60 * 60
 
 
+class NotAStream(Permanent):
+    """NOTIFY_STREAM names a key that holds something else: choose another name."""
+
+
 def append(connection: Redis, name: str, message: ReferenceChanged, now: float) -> None:
     """Append the message, and let go of what is too old. `now` is in Unix seconds.
 
-    Raises redis' own errors.
+    Raises NotAStream, and redis' own errors.
     """
     oldest = int((now - KEPT) * 1000)
-    connection.xadd(
-        name, {"id": message.id, "message": message.body(now)}, minid=oldest, approximate=True
-    )
+    body = message.body(now)
+    try:
+        connection.xadd(name, {"id": message.id, "message": body}, minid=oldest, approximate=True)
+    except ResponseError as error:
+        # The client takes the code off the answers that it has a class for.
+        if "wrong kind of value" in str(error) or str(error).startswith("WRONGTYPE"):
+            raise NotAStream("NOTIFY_STREAM names a key that is not a stream") from error
+        raise

@@ -13,7 +13,7 @@ from app.ledger.ledger import Ledger
 from app.operations.unhurried import StripeLists, named
 from app.queue.connection import translated_errors
 from app.queue.jobs import JobQueue
-from app.queue.model import event_job
+from app.queue.model import effect_job, event_job
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 # Stripe keeps events for so long.
@@ -29,6 +29,7 @@ MOST_PAGES = 10
 FIRST_SLICE = HOUR
 # Queued jobs above which no more are added: Redis has to have room for deliveries.
 CROWDED = 20_000
+EFFECTS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +57,21 @@ class Backfill:
         stripe: StripeLists,
         ledger: Ledger,
         queue: JobQueue,
+        effects: JobQueue,
         *,
         metadata_keys: Sequence[str],
         livemode: bool,
         now: Callable[[], float],
         tell: Callable[[str], None] = lambda what: None,
     ) -> None:
-        """`livemode` is the mode of Stripe's key; `now` is in Unix seconds, for what we note.
+        """`queue` is that of the events. `livemode` is the mode of Stripe's key.
 
-        `tell` hears of each event that is left out, and why.
+        `now` is in Unix seconds, for what we note. `tell` hears why an event is left out.
         """
         self._stripe = stripe
         self._ledger = ledger
         self._queue = queue
+        self._effects = effects
         self._metadata_keys = metadata_keys
         self._now = now
         self._tell = tell
@@ -152,6 +155,8 @@ class Backfill:
         with translated_errors():
             in_redis = cast(bytes | None, self._queue.connection.get(self._key))
         in_ledger = self._ledger.upkeep.mark(self._name)
+        if in_redis is None:
+            self._queue_effects()
         if in_redis is None or in_ledger is None:
             return horizon
         reached = min(int(in_redis), int(in_ledger))
@@ -162,6 +167,14 @@ class Backfill:
         with translated_errors():
             self._queue.connection.set(self._key, reached)
         self._ledger.upkeep.set_mark(self._name, str(reached), int(self._now()))
+
+    def _queue_effects(self) -> None:
+        """Redis was lost, or is new: queue the effects that the ledger has still to have done."""
+        upkeep, now = self._ledger.upkeep, int(self._now())
+        upkeep.forget_enqueued()
+        while rows := self._ledger.effects_due_unsent(now + 1, EFFECTS_AT_ONCE):
+            self._effects.accept_all([effect_job(row, now) for row in rows])
+            self._ledger.mark_enqueued([row.id for row in rows], now)
 
     @property
     def _key(self) -> str:

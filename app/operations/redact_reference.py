@@ -11,10 +11,15 @@ from app.ledger.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """What was found of one session, and whether its redaction was asked for now."""
+    """What was found of one session, and whether its redaction is asked for."""
 
     session: Session
     asked: bool
+
+    def as_json(self) -> dict[str, str | None]:
+        """As HTTP and the command line give it."""
+        redaction = "asked" if self.asked else self.session.redaction
+        return {"id": self.session.id, "status": self.session.status, "redaction": redaction}
 
 
 def redact_reference(
@@ -30,8 +35,7 @@ def redact_reference(
         return None
     wanted = [session for session in record.sessions if session.redaction is None]
     effects = ledger.add_effects([_redact(session, now) for session in wanted], now)
-    asked = {effect.session_id for effect in effects}
-    return [Redaction(session, session.id in asked) for session in record.sessions], effects
+    return [Redaction(session, session in wanted) for session in record.sessions], effects
 
 
 def _redact(session: Session, now: int) -> EffectRow:
@@ -41,7 +45,7 @@ def _redact(session: Session, now: int) -> EffectRow:
         account=session.account,
         livemode=session.livemode,
         session_id=session.id,
-        reference=session.reference,
+        reference=None,  # may wait for a session in process, and need not name whom it forgets
         version=None,
         due=now,
     )

@@ -171,7 +171,7 @@ def _check_back(session: Session, as_of: int, now: int) -> EffectRow:
         account=session.account,
         livemode=session.livemode,
         session_id=session.id,
-        reference=session.reference,
+        reference=None,
         version=None,
         due=now,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -23,10 +24,14 @@ from app.settings import Settings
 
 log = get_logger("notify")
 
-# Seconds one telling may take: longer than an effect's time limit, after which its worker gives up.
+# Seconds a telling's lock outlives its worker, at most: longer than an effect's time limit.
 LOCK_TTL = 30
 # Seconds until a second worker that meets the same reference looks again.
 LOOK_AGAIN = 1.0
+# A receiver that takes as many seconds to fail is left alone for five times as long: it then holds
+# a worker for a sixth of its time at most, and the other receivers' effects do not wait for it.
+SLOW_TO_FAIL = 4.0
+REST, LONGEST_REST = 5, 60.0
 
 Send = Callable[[ReferenceChanged], object]
 
@@ -40,6 +45,7 @@ class Receivers:
     upkeep: Upkeep
     redis: Redis
     gone_mark: str  # names the address that answered 410
+    lock_ttl: int = LOCK_TTL
 
     @classmethod
     def of(
@@ -63,7 +69,9 @@ class Receivers:
         if settings.notify_stream is not None:
             name = settings.notify_stream
             senders["notify_stream"] = lambda message: _append(redis, name, message, now())
-        return cls(senders, telling, upkeep, redis, gone_mark(settings.notify_url))
+        # A job takes half a lease at most: a lock that lasts longer only holds up the next try.
+        lock_ttl = min(LOCK_TTL, settings.lease_seconds)
+        return cls(senders, telling, upkeep, redis, gone_mark(settings.notify_url), lock_ttl)
 
     def split(self, row: EffectRow) -> list[EffectRow]:
         """One effect for each receiver, so that one that is away holds up no other."""
@@ -80,6 +88,7 @@ class Receivers:
             return False
         if row.kind == "notify_callback" and self.upkeep.mark(self.gone_mark):
             return False
+        self._refuse_resting(row.kind)
         with self._locked(f"{row.kind}:{row.account}:{row.livemode}:{row.reference}"):
             found = self.telling.to_tell(
                 row.reference, account=row.account, livemode=row.livemode, receiver=row.kind
@@ -99,18 +108,36 @@ class Receivers:
             previous_status=found.told_status,
             id=f"msg_{found.key[:32]}_{found.standing.version}",
         )
+        began = time.monotonic()
         try:
             send(message)
         except ReceiverGone:
             self.upkeep.set_mark(self.gone_mark, "410", now)
             log.error("the receiver answered 410; nothing more is sent until `notify test`")
             raise
+        except Exception:
+            self._rest(row.kind, time.monotonic() - began)
+            raise
+
+    def _refuse_resting(self, kind: str) -> None:
+        with translated_errors():
+            left = self.redis.pttl(_resting(kind))
+        if left > 0:
+            raise Retry(left / 1000, "the receiver was slow to fail and is left alone for a while")
+
+    def _rest(self, kind: str, took: float) -> None:
+        if took < SLOW_TO_FAIL:
+            return
+        seconds = min(took * REST, LONGEST_REST)
+        log.warning("receiver left alone", receiver=kind, seconds=round(seconds, 1))
+        with suppress(RedisError):  # what failed is what is to be told
+            self.redis.set(_resting(kind), "1", px=int(seconds * 1000))
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
         """One worker at a time for a reference and receiver: versions keep their order."""
         digest = hashlib.sha256(name.encode()).hexdigest()
-        lock = self.redis.lock(f"identity:telling:{digest}", timeout=LOCK_TTL)
+        lock = self.redis.lock(f"identity:telling:{digest}", timeout=self.lock_ttl)
         with translated_errors():
             if not lock.acquire(blocking=False):
                 raise Retry(LOOK_AGAIN, "another worker is telling this reference's receiver")
@@ -119,6 +146,10 @@ class Receivers:
         finally:
             with suppress(LockError, RedisError):  # it has run out, or will
                 lock.release()
+
+
+def _resting(kind: str) -> str:
+    return f"identity:resting:{kind}"
 
 
 def _append(redis: Redis, name: str, message: ReferenceChanged, now: float) -> None:

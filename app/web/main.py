@@ -27,6 +27,7 @@ from app.stripe_api import open_stripe
 from app.web.answers import error
 from app.web.health import Readiness, healthz
 from app.web.metrics import Metrics
+from app.web.openapi import openapi
 from app.web.redactions import RedactReference
 from app.web.references import ReadReference, ReferenceConvertor
 from app.web.verification_sessions import VerificationSessions
@@ -50,8 +51,9 @@ def create_app(settings: Settings, now: Callable[[], float] = time.time) -> Star
     # Calls to Stripe, their locks and the metrics run in threads, and so over another client.
     blocking = open_redis(str(settings.redis_url), verify=settings.redis_verify)
     sessions = _verification_sessions(settings, ledger, blocking, now)
+    redactable = None if settings.stripe_api_key is None else settings.livemode
     redact = RedactReference(
-        ledger, JobQueue(blocking, EFFECTS), settings.api_tokens, settings.livemode, now
+        ledger, JobQueue(blocking, EFFECTS), settings.api_tokens, redactable, now
     )
     metrics = Metrics(blocking, engine, settings.api_tokens, now)
 
@@ -70,6 +72,7 @@ def create_app(settings: Settings, now: Callable[[], float] = time.time) -> Star
             Route("/v1/references/{reference:reference}", read_reference.__call__, methods=["GET"]),
             Route("/healthz", healthz, methods=["GET"]),
             Route("/metrics", metrics.__call__, methods=["GET"]),
+            Route("/openapi.json", openapi, methods=["GET"]),
             Route("/readyz", Readiness(queue, ledger).__call__, methods=["GET"]),
         ],
         exception_handlers={HTTPException: refused, Exception: failed},
