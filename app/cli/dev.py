@@ -81,8 +81,8 @@ def _what_to_try(stack: Stack) -> str:
 
 Try, in another terminal:
 
-  # open a session for user_1, as your backend would
-  curl -s {sandbox}/v1/identity/verification_sessions -u {keys.api_key}: \\
+  # start a verification for user_1, as your backend would
+  curl -s {web}/v1/verification_sessions -H 'Authorization: Bearer {keys.api_token}' \\
     -d type=document -d client_reference_id=user_1
 
   # open the "url" it answers in a browser and choose an outcome; or without a browser:

@@ -100,6 +100,7 @@ def test_a_reference_is_told_as_documented(backend: Backend) -> None:
                 "attempts": 0,
                 "last_error_code": None,
                 "redaction": None,
+                "missing": False,
             },
             {
                 "id": "vs_1",
@@ -110,6 +111,7 @@ def test_a_reference_is_told_as_documented(backend: Backend) -> None:
                 "attempts": 1,
                 "last_error_code": None,
                 "redaction": None,
+                "missing": False,
             },
         ],
     }

@@ -1,0 +1,197 @@
+"""Starting a verification, seen from inside: its lock, its idempotency key, what it keeps."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from app.domain.errors import Conflict, QueueUnavailable
+from app.domain.event import api_answer
+from app.ledger.rows import reference_key
+from app.operations import start_verification
+from app.operations.start_verification import Start, Started, StartVerification
+from app.stripe_api import Answer, StripeApi, StripeUnavailable
+from tests.domain.builders import OPENED, session_body
+from tests.operations.letters import House, letter
+from tests.queue.places import everything
+
+NOW = OPENED + 100
+
+
+class Stripe(StripeApi):
+    """Keeps sessions by idempotency key, as Stripe does; no socket."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, dict[str, Any]] = {}
+        self.keys: list[str] = []
+        self.failing: list[int | None] = []
+        self.busy = threading.Lock()
+
+    def create(self, params: Mapping[str, Any], account: str, idempotency_key: str) -> Answer:
+        assert self.busy.acquire(blocking=False), "two at once"
+        try:
+            self.keys.append(idempotency_key)
+            if self.failing:
+                failure = StripeUnavailable("Stripe answered so")
+                failure.status = self.failing.pop(0)
+                raise failure
+            made = self.sessions.setdefault(
+                idempotency_key,
+                session_body(
+                    f"vs_{len(self.sessions) + 1}",
+                    reference=params["client_reference_id"],
+                    created=OPENED + len(self.sessions),
+                ),
+            )
+            return self.answer(made, account)
+        finally:
+            self.busy.release()
+
+    def fetch(self, session_id: str, account: str, expand: Sequence[str] = ()) -> Answer:
+        (found,) = (s for s in self.sessions.values() if s["id"] == session_id)
+        return self.answer(found, account)
+
+    def answer(self, body: dict[str, Any], account: str) -> Answer:
+        return Answer(body, api_answer(body, account=account, date=NOW))
+
+
+@pytest.fixture
+def stripe() -> Stripe:
+    return Stripe()
+
+
+@pytest.fixture
+def starting(house: House, stripe: Stripe) -> StartVerification:
+    return StartVerification(stripe, house.ledger, house.redis, None)
+
+
+def asked(reference: str = "user-1", **fields: Any) -> Start:
+    params = {"type": "document", "client_reference_id": reference, **fields.pop("params", {})}
+    values = {"account": "", "livemode": False, "reverify": False, **fields}
+    return Start(reference, params, **values)
+
+
+def test_a_second_start_resumes_what_the_first_has_made(starting: StartVerification) -> None:
+    first = starting.start(asked(), NOW)
+    second = starting.start(asked(), NOW)
+    assert (first.resumed, second.resumed) == (False, True)
+    assert first.body["id"] == second.body["id"]
+
+
+def test_many_at_once_ask_stripe_one_after_the_other(
+    starting: StartVerification, stripe: Stripe
+) -> None:
+    started: list[Started] = []
+    threads = [
+        threading.Thread(target=lambda: started.append(starting.start(asked(), NOW)))
+        for _ in range(5)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {one.body["id"] for one in started} == {"vs_1"}
+    assert len(stripe.keys) == 1 and len(started) == 5
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        asked("user-2"),
+        asked(account="acct_1"),
+        asked(livemode=True),
+        asked(params={"metadata": {"plan": "gold"}}),
+    ],
+    ids=["reference", "account", "mode", "parameters"],
+)
+def test_what_differs_has_a_key_of_its_own(house: House, stripe: Stripe, other: Start) -> None:
+    starting = StartVerification(stripe, house.ledger, house.redis, None)
+    with pytest.MonkeyPatch.context() as patch:  # it dies before the ledger, each time
+        patch.setattr(type(house.ledger), "apply", lambda *_, **__: None)
+        for start in (asked(), asked(), asked(expand=("verified_outputs",)), other):
+            starting.start(start, NOW)
+    assert stripe.keys[0] == stripe.keys[1] == stripe.keys[2] != stripe.keys[3]
+    assert all(len(key) <= 255 for key in stripe.keys)
+
+
+def test_a_key_tells_nothing_of_the_person(starting: StartVerification, stripe: Stripe) -> None:
+    starting.start(asked("jenny@example.com", params={"metadata": {"name": "Jenny"}}), NOW)
+    assert stripe.keys[0].startswith("start-")
+    assert "jenny" not in stripe.keys[0].lower()
+
+
+@pytest.mark.parametrize(
+    ("status", "anew"), [(500, True), (503, True), (429, False), (None, False)]
+)
+def test_only_a_failure_that_stripe_stores_changes_the_key(
+    starting: StartVerification, stripe: Stripe, status: int | None, anew: bool
+) -> None:
+    stripe.failing = [status]
+    with pytest.raises(StripeUnavailable):
+        starting.start(asked(), NOW)
+    starting.start(asked(), NOW)
+    assert (stripe.keys[0] != stripe.keys[1]) is anew
+
+
+def test_redis_holds_no_reference_and_no_secret(
+    starting: StartVerification, stripe: Stripe, house: House
+) -> None:
+    stripe.failing = [500]
+    with pytest.raises(StripeUnavailable):
+        starting.start(asked("jenny"), NOW)
+    body = starting.start(asked("jenny"), NOW).body
+    held = repr(everything(house.redis))
+    assert "identity:start-failures:" in held
+    assert not any(text in held for text in ("jenny", body["client_secret"], body["url"]))
+    assert all(house.redis.ttl(key) > 0 for key in house.redis.scan_iter("identity:*"))
+
+
+def test_the_ledger_keeps_no_secret(starting: StartVerification, house: House) -> None:
+    body = starting.start(asked(), NOW).body
+    assert body["id"] in json.dumps(house.snapshot(), default=str)
+    for secret in (body["client_secret"], body["url"]):
+        assert secret not in json.dumps(house.snapshot(), default=str)
+
+
+def test_a_lock_that_cannot_be_had_in_time_is_told(
+    starting: StartVerification, house: House, monkeypatch: pytest.MonkeyPatch, held_lock: None
+) -> None:
+    monkeypatch.setattr(start_verification, "LOCK_WAIT", 0.1)
+    with pytest.raises(QueueUnavailable):
+        starting.start(asked(), NOW)
+    assert starting.start(asked("user-2"), NOW).resumed is False
+
+
+@pytest.fixture
+def held_lock(redis: Redis) -> Iterator[None]:
+    """Another process is starting the same reference."""
+    with redis.lock(f"identity:start:{reference_key('', False, 'user-1')}", timeout=30):
+        yield
+
+
+def test_a_lock_is_let_go_whatever_happens(
+    starting: StartVerification, stripe: Stripe, house: House
+) -> None:
+    house.apply(letter("evt_1"))
+    with pytest.raises(Conflict):
+        starting.start(asked(), NOW)
+    stripe.failing = [None]
+    with pytest.raises(StripeUnavailable):
+        starting.start(asked("user-2"), NOW)
+    assert list(house.redis.scan_iter("identity:start:*")) == []
+
+
+def test_the_ledger_decides_without_asking_stripe(
+    starting: StartVerification, stripe: Stripe, house: House
+) -> None:
+    house.apply(letter("evt_1"), letter("evt_2", "processing", "user-2"))
+    for reference, code in (("user-1", "reference_verified"), ("user-2", "session_processing")):
+        with pytest.raises(Conflict) as refused:
+            starting.start(asked(reference), NOW)
+        assert refused.value.code == code
+    assert stripe.keys == []
