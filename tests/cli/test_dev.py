@@ -131,11 +131,15 @@ def test_what_it_tells_to_try_works_and_the_next_start_finds_it_again(tmp_path: 
         assert re.findall(r"Bearer (\w+)", told) == secrets
         assert stands(do(read)) == "verified"
         # All of it works on, the queue as well.
-        another = do(create.replace("user_1", "user_2")).json()
+        another = do(for_user_2(create)).json()
         assert do(submit, vs=another["id"]).ok
-        eventually(lambda: stands(do(read.replace("user_1", "user_2"))) == "verified", 30)
+        eventually(lambda: stands(do(for_user_2(read))) == "verified", 30)
         assert second.stop(signal.SIGTERM) == 0
     assert running_in(folder) == []
+
+
+def for_user_2(command: list[str]) -> list[str]:
+    return [word.replace("user_1", "user_2") for word in command]
 
 
 def stands(answer: requests.Response) -> str | None:
