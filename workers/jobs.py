@@ -47,7 +47,9 @@ class Context:
     def of(cls, settings: Settings) -> Context:
         """Connections are made at their first use, so nothing has to be up yet."""
         redis = open_redis(str(settings.redis_url), verify=settings.redis_verify)
-        engine = open_engine(str(settings.database_url))
+        # Half of the least time limit that the lease leaves a job (see `Worker.time_limit`).
+        patience = settings.lease_seconds / 4
+        engine = open_engine(str(settings.database_url), patience=patience)
         return cls(
             settings=settings,
             ledger=Ledger(engine),

@@ -113,6 +113,7 @@ def backfill(context: Context, stripe: StripeApi, turn: Turn) -> None:
         stripe,
         context.ledger,
         context.events,
+        context.effects,
         metadata_keys=context.settings.reference_metadata_keys,
         livemode=context.settings.livemode,
         now=context.now,

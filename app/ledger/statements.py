@@ -93,7 +93,9 @@ TO_CHECK = (
                 sessions.c.checked_at < bindparam("hourly"),
             ),
             and_(
-                sessions.c.status == "requires_input", sessions.c.checked_at < bindparam("slowly")
+                sessions.c.status == "requires_input",
+                sessions.c.as_of < bindparam("slowly"),
+                sessions.c.checked_at < bindparam("slowly"),
             ),
         ),
     )

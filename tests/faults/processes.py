@@ -1,0 +1,105 @@
+"""Processes of the suite: each in a session of its own, none left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TICKS = os.sysconf("SC_CLK_TCK")
+
+_started: dict[int, subprocess.Popen[bytes]] = {}
+
+
+def eventually(look: Callable[[], object], seconds: float, what: str = "it") -> float:
+    """Wait until `look` gives something true; how long that took. The test fails if it never is."""
+    began = time.monotonic()
+    while not look():
+        assert time.monotonic() < began + seconds, f"{what}: not within {seconds} s"
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def start(
+    module: str, log: Path, environment: dict[str, str], *arguments: str, **options: object
+) -> subprocess.Popen[bytes]:
+    """`python -m module` with this environment and no other, its output added to `log`."""
+    with log.open("ab") as output:
+        process: subprocess.Popen[bytes] = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=ROOT,
+            env={"PATH": os.environ.get("PATH", ""), **environment},
+            stderr=output,
+            start_new_session=True,
+            **{"stdin": subprocess.DEVNULL, "stdout": output, **options},  # type: ignore[call-overload]
+        )
+    _started[process.pid] = process
+    return process
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill it and all that it has started in its session."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+    if process.stdout is not None:
+        process.stdout.close()
+    _started.pop(process.pid, None)
+
+
+def reap() -> list[int]:
+    """Kill whatever was not ended; gives the process ids."""
+    left = list(_started.values())
+    for process in left:
+        end(process)
+    return [process.pid for process in left]
+
+
+def kill(pid: int, sent: int = signal.SIGKILL) -> bool:
+    """Signal one process. False where it has gone by itself."""
+    try:
+        os.kill(pid, sent)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def parent_of(pid: int) -> int | None:
+    """Who started it; None where it has gone, or is a zombie."""
+    fields = _stat(pid)
+    return None if fields is None or fields[0] == "Z" else int(fields[1])
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it runs."""
+    return parent_of(pid) is not None
+
+
+def group_is_gone(leader: int) -> bool:
+    """Whether no process of the session is left, zombies aside."""
+    return not any(
+        fields is not None and fields[0] != "Z" and int(fields[3]) == leader
+        for fields in (_stat(int(entry.name)) for entry in Path("/proc").glob("[0-9]*"))
+    )
+
+
+def cpu_seconds(pid: int) -> float:
+    """The processor's time that it has taken so far."""
+    fields = _stat(pid)
+    return 0.0 if fields is None else (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of /proc/pid/stat after the name: state, parent, group, session, …"""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None

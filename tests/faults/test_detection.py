@@ -1,0 +1,41 @@
+"""The suite can see a loss: RQ's own worker in place of ours makes it fail."""
+
+from __future__ import annotations
+
+from tests.faults.conftest import MakeRig
+from tests.faults.dead_men import DeadMen
+from tests.faults.processes import end, eventually, start
+from tests.faults.sender import Sender
+from tests.faults.traffic import openings
+from tests.faults.verdict import judge
+
+
+def test_a_stock_worker_that_is_killed_after_its_dequeue_loses_the_event(
+    make_rig: MakeRig, dead_men: DeadMen
+) -> None:
+    """It takes the job from the list first and says STARTED later: in between it is nowhere."""
+    lives = openings(5)
+    rig = make_rig()
+    rig.start_web()
+    dead_men.order(rig.folder, rig.environment, "clock")
+    log, flag = rig.folder / "stock.log", rig.folder / "died"
+    with Sender(rig.port) as sender:
+        sender.give(lives.deliveries)
+        sender.finish(20)
+        first = start("tests.faults.stock", log, rig.environment, str(flag))
+        assert first.wait(30) == -9
+        second = start("tests.faults.stock", log, rig.environment, str(flag))
+        eventually(lambda: rig.ledger.count_events() == 4, 30, "the others are applied")
+        [gone] = set(sender.acknowledged) - rig.ledger.has_events(list(sender.acknowledged))
+        # Stripe sends it again, by hand even, and is told that we have it.
+        sender.give([lives.events[gone]])
+        sender.finish(20)
+        verdict = judge(rig, sender, lives, seconds=10)
+        end(second)
+        end(first)
+    dead_men.end_all()
+    assert sender.acknowledged[gone] == ["enqueued", "duplicate"]
+    assert verdict.lost == [gone]
+    assert [wrong.partition(":")[0] for wrong in verdict.wrong_standings] == [
+        lives.events[gone].reference
+    ]

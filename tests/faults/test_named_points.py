@@ -1,0 +1,194 @@
+"""SIGKILL at each step of a worker and a clock: who finds the job, and after how long."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from app.queue.model import NewJob
+from tests.faults.processes import eventually
+from tests.faults.scene import (
+    AFTER_LEASE,
+    AT_ONCE,
+    DATABASES,
+    Scene,
+    failed_attempt,
+    job_of,
+)
+from tests.faults.traffic import opening
+
+pytestmark = pytest.mark.parametrize("database_url", DATABASES, indirect=True)
+
+
+WORKER = {
+    "before claim": ("the job is still queued: the next worker takes it at once", AT_ONCE),
+    "after claim": (
+        "it is started, and its worker never knew: the clock releases it when the lease ends",
+        AFTER_LEASE,
+    ),
+    "after insert": (
+        "the database rolls back; the clock releases the job when the lease ends",
+        AFTER_LEASE,
+    ),
+    "after statements": (
+        "all is written and nothing committed: rolled back, released when the lease ends",
+        AFTER_LEASE,
+    ),
+    "after commit": (
+        "the ledger has it, the effects are in no queue: the clock releases the job, which is a "
+        "duplicate now, and finds the effects in the ledger (after 30 to 45 s by default)",
+        AFTER_LEASE,
+    ),
+    "after effects": ("as before, but the effects are queued and done at once", AFTER_LEASE),
+    "before settle": ("the job is released when the lease ends, and is a duplicate", AFTER_LEASE),
+    "after settle": ("nothing is left to be found", AT_ONCE),
+}
+
+
+@pytest.mark.parametrize("point", WORKER)
+def test_an_event_is_applied_once_where_its_worker_dies(scene: Scene, point: str) -> None:
+    """See WORKER for who finds the job, and after how long."""
+    way, within = WORKER[point]
+    event = failed_attempt()
+    scene.order("clock")
+    scene.order("effects")
+    scene.accept(event)
+    killed = scene.die("worker", point)
+    scene.order("worker")
+    scene.await_applied(event)
+    took = time.monotonic() - killed
+    verdict = scene.judge(event)
+    assert not verdict.faults, verdict.faults
+    assert verdict.effects == {"cancel done": 1}
+    assert took < within, way
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        # The clock releases it when the lease ends; the attempt that nobody has told of is not
+        # counted.
+        "before defer",
+        # It waits for its time, 1 to 2 s, and the clock queues it then.
+        "after defer",
+    ],
+)
+def test_an_event_is_tried_again_where_its_worker_dies_deferring_it(
+    scene: Scene, point: str
+) -> None:
+    event = failed_attempt()
+    scene.order("clock")
+    scene.order("effects")
+    scene.accept(event)
+    killed = scene.die("worker", point, faults=("transient",))
+    scene.order("worker")
+    scene.await_applied(event)
+    assert time.monotonic() - killed < AFTER_LEASE
+    assert not scene.judge(event).faults
+
+
+def test_an_event_whose_worker_dies_burying_it_is_tried_by_the_next(scene: Scene) -> None:
+    """The clock releases it when the lease ends; the next worker decides for itself."""
+    event = opening(1)
+    scene.order("clock")
+    scene.accept(event)
+    killed = scene.die("worker", "before bury", faults=("permanent",))
+    scene.order("worker")
+    scene.await_applied(event)
+    assert time.monotonic() - killed < AFTER_LEASE
+    assert not scene.judge(event).faults
+
+
+def test_an_event_is_a_dead_letter_where_its_worker_dies_having_buried_it(scene: Scene) -> None:
+    """Nobody has to find it: it stays until an operator, or a resend, puts it back."""
+    event = opening(1)
+    scene.accept(event)
+    scene.die("worker", "after bury", faults=("permanent",))
+    letter = scene.rig.letters.find(event.id)
+    assert letter is not None
+    assert (letter.reason, letter.error_class, letter.attempts) == (
+        "permanent_error",
+        "KeyError",
+        1,
+    )
+    scene.order("clock")
+    scene.order("worker")
+    verdict = scene.judge(event)
+    assert (verdict.dead, verdict.faults) == (1, {})
+    scene.await_applied(event)
+
+
+GIVE_BACK = {
+    "before give_back": (
+        "the first is settled; the clock releases the others when the lease ends",
+        AFTER_LEASE,
+    ),
+    "after give_back": ("the others are queued, at the front: the next worker's", AT_ONCE),
+}
+
+
+@pytest.mark.parametrize("point", GIVE_BACK)
+def test_a_batch_is_applied_where_its_worker_is_stopped_and_then_dies(
+    scene: Scene, point: str
+) -> None:
+    """See GIVE_BACK for who finds the jobs that were not begun."""
+    way, within = GIVE_BACK[point]
+    events = [opening(number) for number in range(4)]
+    scene.order("clock")
+    scene.accept(*events)
+    killed = scene.die("worker", point, faults=("stop",))
+    scene.order("worker")
+    scene.await_applied(*events)
+    took = time.monotonic() - killed
+    assert not scene.judge(*events).faults
+    assert took < within, way
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        # Nothing has moved: the next clock, or one of another host, releases the job.
+        "before release",
+        # The job is queued already.
+        "after release",
+    ],
+)
+@pytest.mark.parametrize("why", ["lost", "due"])
+def test_a_job_that_is_lost_or_due_is_applied_where_the_clock_dies(
+    scene: Scene, why: str, point: str
+) -> None:
+    event = opening(1)
+    if why == "lost":
+        scene.accept(event)
+        assert scene.rig.events.claim("of-a-dead-worker", 0.01, 1)
+    else:
+        job = job_of(event)
+        scene.rig.events.accept(NewJob(job.id, job.payload, job.description, delay=0.01))
+    time.sleep(0.02)
+    killed = scene.die("clock", point)
+    scene.order("clock")
+    scene.order("worker")
+    scene.await_applied(event)
+    assert time.monotonic() - killed < AT_ONCE
+    assert not scene.judge(event).faults
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["after claim", "before settle"])
+def test_with_default_settings_a_killed_workers_event_is_applied_within_90_seconds(
+    scene: Scene, point: str, tmp_path: Path
+) -> None:
+    """The clock releases the job when its lease of 60 s ends."""
+    del scene.rig.environment["LEASE_SECONDS"]
+    event = failed_attempt()
+    scene.order("clock")
+    scene.order("effects")
+    scene.accept(event)
+    killed = scene.die("worker", point)
+    scene.order("worker")
+    ids = {event.id}
+    eventually(scene.finished(ids), 90, "settled")
+    assert time.monotonic() - killed < 90
+    assert not scene.judge(event).faults
