@@ -14,7 +14,7 @@ from functools import partial
 
 from redis.exceptions import ConnectionError, TimeoutError
 
-from app.domain.errors import Misconfigured
+from app.domain.errors import Misconfigured, QueueUnavailable
 from app.ledger.engine import open_engine
 from app.logs import configure, get_logger
 from app.notifications import subscriber
@@ -35,10 +35,15 @@ REDIS_RETRY = 1.0
 def work(
     settings: Settings,
     parent: int,
+    holder: str,
     queue_of: Callable[[Context], JobQueue],
     over_by: ctypes.c_double,
 ) -> None:
-    """One worker of one queue, until it is told to stop."""
+    """One worker of one queue, until it is told to stop.
+
+    `holder` begins its lease tokens, and those of the process that had its place before it. The
+    supervisor has seen that one end, so what it still held is taken up at once.
+    """
     context = Context.of(settings)
 
     def progress(limit: float) -> None:
@@ -46,18 +51,19 @@ def work(
 
     while not orphaned(parent):
         try:
+            queue_of(context).release(dead_holder=holder)
             worker = Worker(
                 queue_of(context),
                 partial(call, context=context),
                 lease=settings.lease_seconds,
-                token=lambda: uuid.uuid4().hex,
+                token=lambda: holder + uuid.uuid4().hex,
                 chance=random.SystemRandom().random,
                 progress=progress,
                 abandoned=partial(orphaned, parent),
             )
             worker.work()
             return
-        except (ConnectionError, TimeoutError) as error:
+        except (ConnectionError, TimeoutError, QueueUnavailable) as error:
             log.warning("waiting for Redis", error=type(error).__name__)
             time.sleep(REDIS_RETRY)
 
@@ -100,12 +106,19 @@ def main() -> None:
         sys.exit(2)
     configure(settings.log_format)
     parent = os.getpid()
+    house = uuid.uuid4().hex  # of this supervisor alone: its children's leases begin with it
     events = [
-        Child(f"events-{number}", partial(work, settings, parent, lambda c: c.events))
+        Child(
+            f"events-{number}",
+            partial(work, settings, parent, f"{house}-e{number}-", lambda c: c.events),
+        )
         for number in range(1, settings.event_workers + 1)
     ]
     effects = [
-        Child(f"effects-{number}", partial(work, settings, parent, lambda c: c.effects))
+        Child(
+            f"effects-{number}",
+            partial(work, settings, parent, f"{house}-f{number}-", lambda c: c.effects),
+        )
         for number in range(1, settings.effect_workers + 1)
     ]
     clock = Child("clock", partial(tick, settings, parent))

@@ -163,9 +163,13 @@ class JobQueue:
         """Put jobs that were claimed but not begun back to the front of the queue."""
         return int(self._run("give_back", token, *ids)) if ids else 0
 
-    def release(self) -> Released:
-        """Queue what is due and what its worker has lost; bury what kills its workers."""
-        return Released(*self._run("release", RELEASED_AT_ONCE, MOST_EXPIRIES))
+    def release(self, dead_holder: str = "") -> Released:
+        """Queue what is due and what its worker has lost; bury what kills its workers.
+
+        `dead_holder` is how the lease tokens of a worker began that is known to be dead: its jobs
+        need not wait for their leases to end.
+        """
+        return Released(*self._run("release", RELEASED_AT_ONCE, MOST_EXPIRIES, dead_holder))
 
     def replay(self, ids: Sequence[str]) -> int:
         """Queue dead letters again, their attempts reset; returns how many were dead."""

@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
--- started -> queued where the lease has expired, or -> failed where that was once too often;
--- scheduled -> queued where it is due. At most `most` of each, so that no call is long.
-local most, most_expiries = ARGV[2], tonumber(ARGV[3])
+-- started -> queued where the lease has expired, or its holder is known to be dead; -> failed where
+-- that was once too often; scheduled -> queued where it is due. At most `most` of each, so that no
+-- call is long.
+local most, most_expiries, dead_holder = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local released, buried, due = 0, 0, 0
-for _, member in ipairs(redis.call('ZRANGE', STARTED, '-inf', string.format('%.6f', NOW + FAR),
-    'BYSCORE', 'LIMIT', 0, most)) do
+
+local function end_lease(member)
   redis.call('ZREM', STARTED, member)
   local id = string.match(member, '^(.*):[^:]*$')
   if id and redis.call('HGET', JOB .. id, 'status') == 'started' then
@@ -16,6 +17,17 @@ for _, member in ipairs(redis.call('ZRANGE', STARTED, '-inf', string.format('%.6
       to_queue(id)
       released = released + 1
     end
+  end
+end
+
+for _, member in ipairs(redis.call('ZRANGE', STARTED, '-inf', string.format('%.6f', NOW + FAR),
+    'BYSCORE', 'LIMIT', 0, most)) do
+  end_lease(member)
+end
+if dead_holder ~= '' then
+  for _, member in ipairs(redis.call('ZRANGE', STARTED, 0, -1)) do
+    local token = string.match(member, ':([^:]*)$')
+    if token and string.sub(token, 1, #dead_holder) == dead_holder then end_lease(member) end
   end
 end
 for _, id in ipairs(redis.call('ZRANGE', SCHEDULED, '-inf', string.format('%.6f', NOW),

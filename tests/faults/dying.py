@@ -12,18 +12,21 @@ import json
 import os
 import signal
 import sys
+import uuid
 from collections.abc import Callable
 from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
 from app.cli.main import main as command
 from app.logs import configure
+from app.queue.jobs import JobQueue
 from app.settings import Settings
 from app.web.__main__ import main as serve
 from tests.faults.hurried import QUICK_CLOCK
 from tests.faults.points import FAULTS, lay
 from workers import clock
 from workers.__main__ import tick, work
+from workers.jobs import Context
 
 
 def live(order: dict[str, Any]) -> None:
@@ -48,14 +51,21 @@ def _settings() -> Settings:
     return settings
 
 
+def _work(queue_of: Callable[[Context], JobQueue]) -> None:
+    """A worker that takes over nobody's place: what a victim held waits for its lease to end."""
+    work(_settings(), os.getppid(), uuid.uuid4().hex, queue_of, _over_by())
+
+
 def _command(arguments: list[str]) -> None:
     sys.argv[1:] = arguments
     command()
 
 
 ROLES: dict[str, Callable[[list[str]], None]] = {
-    "worker": lambda _: work(_settings(), os.getppid(), lambda c: c.events, _over_by()),
-    "effects": lambda _: work(_settings(), os.getppid(), lambda c: c.effects, _over_by()),
+    "worker": lambda _: work(_settings(), os.getppid(), _holder(), lambda c: c.events, _over_by()),
+    "effects": lambda _: work(
+        _settings(), os.getppid(), _holder(), lambda c: c.effects, _over_by()
+    ),
     "clock": lambda _: tick(_settings(), os.getppid(), _over_by()),
     "web": lambda _: serve(),
     "command": _command,

@@ -536,3 +536,14 @@ def test_a_dead_letter_whose_job_is_gone_is_not_rewritten(jobs: JobQueue, redis:
 def test_counts_say_how_many_jobs_are_where(jobs: JobQueue) -> None:
     one_of_each(jobs)
     assert jobs.counts() == {"queued": 1, "started": 2, "scheduled": 2, "failed": 1}
+
+
+def test_the_jobs_of_a_holder_that_is_known_to_be_dead_are_queued_at_once(
+    jobs: JobQueue, redis: Redis
+) -> None:
+    for number in range(3):
+        jobs.accept(new(f"evt_{number}"))
+    assert [job.id for job in jobs.claim("house-e1-a", 60, 2)] == ["evt_0", "evt_1"]
+    assert [job.id for job in jobs.claim("house-e2-a", 60, 1)] == ["evt_2"]
+    assert jobs.release(dead_holder="house-e1-") == Released(expired=2)
+    assert [place(redis, f"evt_{number}") for number in range(3)] == ["queued", "queued", "started"]
