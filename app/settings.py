@@ -99,7 +99,7 @@ class _Reader:
             database_url=self.read("DATABASE_URL", _database_url, Secret(DEFAULT_DATABASE)),
             api_tokens=self.read("API_TOKENS", _tokens, ()),
             reference_metadata_keys=self.read("REFERENCE_METADATA_KEYS", _list, ()),
-            notify_url=self.read("NOTIFY_URL", _http_url, None),
+            notify_url=self.read("NOTIFY_URL", _callback_url, None),
             notify_secrets=self.read("NOTIFY_SECRET", _notify_secrets, ()),
             notify_allow_private=self.read("NOTIFY_ALLOW_PRIVATE", _switch, False),
             subscriber=self.read("SUBSCRIBER", _function_path, None),
@@ -151,7 +151,8 @@ def _webhook_secrets(text: str) -> tuple[Secret, ...]:
 def _notify_secrets(text: str) -> tuple[Secret, ...]:
     for secret in _list(text):
         try:
-            key = base64.b64decode(secret.removeprefix("whsec_") + "==", validate=True)
+            encoded = secret.removeprefix("whsec_").rstrip("=")
+            key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
         except ValueError:
             key = b""
         if not secret.startswith("whsec_") or len(key) < SHORTEST_NOTIFY_KEY:
@@ -194,6 +195,11 @@ def _http_url(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise ValueError(problem)
     return text.rstrip("/")
+
+
+def _callback_url(text: str) -> str:
+    _http_url(text)
+    return text  # a slash at its end is a part of the path, and no redirect is followed
 
 
 def _redis_url(text: str) -> Secret:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from typing import Any
 
@@ -206,3 +207,28 @@ def test_no_value_is_another_error_than_misconfigured(name: str, text: str) -> N
             read(**{name: prefix + text})
         except Misconfigured as wrong:
             assert len(wrong.problems) == 1
+
+
+@pytest.mark.parametrize("length", [24, 25, 26, 32])
+@pytest.mark.parametrize("padded", [True, False])
+def test_a_notify_secret_of_any_length_is_taken_with_and_without_padding(
+    length: int, padded: bool
+) -> None:
+    encoded = base64.b64encode(bytes(length)).decode()
+    secret = "whsec_" + (encoded if padded else encoded.rstrip("="))
+    settings = Settings.from_environment({"NOTIFY_SECRET": secret})
+    assert [str(one) for one in settings.notify_secrets] == [secret]
+
+
+def test_a_slash_at_the_end_of_the_callback_is_kept() -> None:
+    url, secret = "https://team.example/hook/", "whsec_" + base64.b64encode(bytes(32)).decode()
+    settings = Settings.from_environment({"NOTIFY_URL": url, "NOTIFY_SECRET": secret})
+    assert settings.notify_url == url
+
+
+@pytest.mark.parametrize(
+    "secret", ["whsec_", "whsec_c2hvcnQ=", "whsec_????????????????????????????????", "c" * 40]
+)
+def test_a_notify_secret_that_is_none_is_told(secret: str) -> None:
+    with pytest.raises(Misconfigured, match="NOTIFY_SECRET"):
+        Settings.from_environment({"NOTIFY_SECRET": secret})

@@ -22,14 +22,16 @@ Handler = Callable[[Change], list[Effect]]
 
 
 def created(change: Change) -> list[Effect]:
-    """A session was opened: nothing to do until the person submits."""
-    return []
+    """A session was opened: tell the team where that changes how the person stands."""
+    return _notify(change)
 
 
 def processing(change: Change) -> list[Effect]:
     """Stripe is checking: ask again if no word has come by when most checks are long done."""
-    wanted = change.policy.check_back and _current(change)
-    return [CheckBack(after=PROCESSING_CHECK_BACK)] if wanted else []
+    effects = _notify(change)
+    if change.policy.check_back and _current(change):
+        effects.append(CheckBack(after=PROCESSING_CHECK_BACK))
+    return effects
 
 
 def requires_input(change: Change) -> list[Effect]:

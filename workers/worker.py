@@ -25,8 +25,6 @@ from workers.failures import Bury, decide, describe
 
 log = get_logger("worker")
 
-# Jobs under one lease: two round trips for ten jobs, and a crash makes only ten wait.
-BATCH = 10
 # Seconds between a worker's signs of life, and the time after which RQ forgets one without.
 HEARTBEAT = 15
 WORKER_TTL = 60
@@ -154,7 +152,7 @@ class Worker(SimpleWorker):
             self._pause(LOOK_AT_SUSPENSION)
             return 0
         began = self._clock()
-        claimed = self.jobs.claim(self._token(), self._lease, BATCH)
+        claimed = self.jobs.claim(self._token(), self._lease, self.jobs.queue.batch)
         if not claimed:
             self._wait_for_job()
             return 0

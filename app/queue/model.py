@@ -31,10 +31,13 @@ class QueueName:
     # Whether accepting a dead letter anew puts it back: a resend of Stripe's does, the clock's
     # second look at an effect does not.
     resend_revives: bool
+    # Jobs that a worker claims at once. Events are short, and ten of them cost two round trips; an
+    # effect waits for other people's servers, and others must not wait behind it.
+    batch: int
 
 
-EVENTS = QueueName("events", "workers.jobs.process_event", 20, True)
-EFFECTS = QueueName("effects", "workers.jobs.run_effect", 20, False)
+EVENTS = QueueName("events", "workers.jobs.process_event", 20, True, 10)
+EFFECTS = QueueName("effects", "workers.jobs.run_effect", 20, False, 1)
 
 
 @dataclass(frozen=True, slots=True)

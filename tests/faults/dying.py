@@ -62,10 +62,8 @@ def _command(arguments: list[str]) -> None:
 
 
 ROLES: dict[str, Callable[[list[str]], None]] = {
-    "worker": lambda _: work(_settings(), os.getppid(), _holder(), lambda c: c.events, _over_by()),
-    "effects": lambda _: work(
-        _settings(), os.getppid(), _holder(), lambda c: c.effects, _over_by()
-    ),
+    "worker": lambda _: _work(lambda context: context.events),
+    "effects": lambda _: _work(lambda context: context.effects),
     "clock": lambda _: tick(_settings(), os.getppid(), _over_by()),
     "web": lambda _: serve(),
     "command": _command,

@@ -28,13 +28,14 @@ def test_an_effect_carries_what_its_worker_needs(scribe: Scribe) -> None:
 
 def test_an_effect_that_waits_is_due_later(scribe: Scribe) -> None:
     [applied] = scribe.apply(sight("processing", 100))
-    assert {effect.kind: effect.due for effect in applied.effects} == {"check_back": NOW + 900}
+    due = {effect.kind: effect.due for effect in applied.effects}
+    assert due == {"notify": NOW, "check_back": NOW + 900}
 
 
 def test_effects_are_given_out_once(scribe: Scribe) -> None:
     answer = replace(sight("processing", 100, event=""), transition=False)
     first, second = scribe.apply(answer, answer)
-    assert [effect.id for effect in first.effects] == ["vs_1-100-processing-check_back"]
+    assert [effect.kind for effect in first.effects] == ["notify", "check_back"]
     assert second.effects == ()
 
 

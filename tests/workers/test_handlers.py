@@ -84,15 +84,16 @@ def test_there_is_a_handler_for_each_of_the_six_types_and_no_other() -> None:
 # --- created --------------------------------------------------------------------------------
 
 
-def test_a_created_session_asks_for_nothing() -> None:
-    assert asked(OPENED) == []
+def test_a_created_session_is_told_where_it_changes_the_standing() -> None:
+    assert asked(OPENED) == [Notify()]
+    assert asked(VERIFIED, OPENED) == []
 
 
 # --- processing -----------------------------------------------------------------------------
 
 
 def test_a_processing_session_is_asked_about_in_a_quarter_of_an_hour() -> None:
-    assert asked(OPENED, CHECKED) == [CheckBack(after=PROCESSING_CHECK_BACK)]
+    assert asked(OPENED, CHECKED) == [Notify(), CheckBack(after=PROCESSING_CHECK_BACK)]
     assert PROCESSING_CHECK_BACK == 900
 
 
@@ -101,7 +102,8 @@ def test_a_processing_event_that_comes_late_asks_for_nothing() -> None:
 
 
 def test_an_api_answer_that_first_shows_processing_asks_for_a_check_back() -> None:
-    assert asked(OPENED, answer("processing", 25)) == [CheckBack(after=PROCESSING_CHECK_BACK)]
+    found = asked(OPENED, answer("processing", 25))
+    assert found == [Notify(), CheckBack(after=PROCESSING_CHECK_BACK)]
 
 
 def test_without_an_api_key_no_check_back_is_asked_for() -> None:

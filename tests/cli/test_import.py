@@ -1,0 +1,49 @@
+"""`import`: what an operator sees of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.operations import adopt
+from tests.cli.catching_up import account, environment, migrated, process, run
+from tests.cli.running import Run
+from tests.operations.account import Account
+
+__all__ = ["account", "environment", "migrated", "process", "run"]
+pytestmark = pytest.mark.xdist_group("cli/catching_up")
+
+
+def test_every_session_is_in_the_ledger_afterwards(account: Account, run: Run) -> None:
+    account.verified("user-1")
+    account.open("user-2")
+    done = run("import")
+    assert (done.code, done.out) == (
+        0,
+        f"{account.sessions()} sessions are in the ledger now.\n",
+    )
+    assert account.standing("user-1").status == "verified"  # type: ignore[union-attr]
+    assert account.standing("user-2").status == "requires_input"  # type: ignore[union-attr]
+
+
+def test_json_is_one_object_and_tells_of_an_earlier_run(
+    account: Account, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        account.open(f"user-{number}")
+    with monkeypatch.context() as patch:
+        patch.setattr(adopt, "PAGE", 2)
+        run_once = adopt.Adoption(
+            account.stripe, account.context.ledger, livemode=False, now=account.stripe_now
+        )
+        next(run_once.steps())
+    found = run("import", "--json").object
+    assert (found["resumed"], found["sessions"]) == (True, account.sessions() - 2)
+    found = run("import", "--json").object
+    assert (found["resumed"], found["sessions"]) == (False, account.sessions())
+
+
+def test_without_a_key_it_says_so_and_exits_with_2(run: Run, environment: dict[str, str]) -> None:
+    del environment["STRIPE_API_KEY"]
+    done = run("import")
+    assert done.code == 2
+    assert done.err.splitlines()[-1] == "STRIPE_API_KEY is not set"

@@ -1,0 +1,213 @@
+"""Sweep: sessions that no event has told of for too long are asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from structlog.testing import capture_logs
+
+from app.cli.local.valkey import Valkey
+from app.domain.event import SessionEvent
+from app.operations.show_reference import as_json
+from app.operations.sweep import hand_over, sweep
+from app.queue.jobs import JobQueue
+from app.queue.model import EFFECTS, effect_job
+from app.stripe_api import StripeRefused, StripeUnavailable
+from tests.domain.builders import event_body
+from tests.operations.account import DAY, Account, opened_account
+from tests.sandbox.processes import Sandbox, running
+from tests.workers.building import worker_of
+
+pytestmark = pytest.mark.xdist_group("operations/sweep")
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[Sandbox]:
+    with running("--seed", "23") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def account(
+    process: Sandbox, redis: Redis, valkey: Valkey, migrated: Path, tmp_path: Path
+) -> Iterator[Account]:
+    with opened_account(process, valkey.url, migrated, tmp_path) as account:
+        yield account
+
+
+def run(account: Account, most: int = 100) -> list[str]:
+    """The sessions that were asked about, in their order."""
+    done = sweep(
+        account.stripe,
+        account.context.ledger,
+        account.context.apply,
+        livemode=False,
+        most=most,
+        now=account.stripe_now,
+    )
+    return [key.id for key in done]
+
+
+def catch_up(account: Account, later: float = DAY) -> None:
+    """All events of so far are in the ledger, and were the last that was heard for so long."""
+    account.advance(120)
+    list(account.backfill().steps())
+    account.work()
+    account.advance(later)
+
+
+def apply(account: Account, session: str, *names: str, **fields: Any) -> None:
+    """An event of a session that Stripe does not know."""
+    fields = {"at": int(account.stripe_now()), "id": f"evt_{session}"} | fields
+    event = SessionEvent.parse(event_body(*names, session=session, **fields))
+    assert event is not None
+    account.context.apply(event.observation())
+
+
+def test_a_session_that_was_processing_for_too_long_comes_to_stand_as_stripe_says(
+    account: Account,
+) -> None:
+    session = account.open()
+    account.sandbox.submit(session, "verified", delay=600)
+    catch_up(account, later=0)
+    assert account.standing().status == "processing"  # type: ignore[union-attr]
+    assert run(account) == []
+    account.advance(20 * 60)
+    assert run(account) == [session]
+    assert account.standing().status == "verified"  # type: ignore[union-attr]
+
+
+def test_an_open_session_is_asked_about_once_a_day(account: Account) -> None:
+    session = account.open()
+    catch_up(account, later=0)
+    assert run(account) == []
+    account.advance(DAY)
+    assert run(account) == [session]
+    assert run(account) == []
+    account.advance(DAY + 60)
+    assert run(account) == [session]
+
+
+def test_a_session_under_redaction_is_asked_about_until_it_is_redacted(account: Account) -> None:
+    session = account.verified()
+    catch_up(account)
+    account.side.redact(session)
+    account.context.apply(account.stripe.retrieve(session, ""))
+    account.advance(3600)
+    assert run(account) == [session]
+    assert run(account) == []
+    account.advance(4 * DAY)
+    assert run(account) == [session]
+    assert account.standing().redaction == "redacted"  # type: ignore[union-attr]
+    account.advance(DAY)
+    assert run(account) == []
+
+
+def test_a_session_that_stripe_does_not_know_is_marked_and_not_asked_about_again(
+    account: Account,
+) -> None:
+    apply(account, "vs_unknown")
+    known = account.open()
+    catch_up(account)
+    assert sorted(run(account)) == sorted(["vs_unknown", known])
+    record = account.context.ledger.read_reference("user-1", livemode=False)
+    assert record is not None
+    assert record.missing == {"vs_unknown"}
+    shown = {session["id"]: session["missing"] for session in as_json(record)["sessions"]}
+    assert shown == {"vs_unknown": True, known: False}
+    account.advance(2 * DAY)
+    assert run(account) == [known]
+
+
+def test_whoever_somebody_waits_for_comes_before_the_slow_round(account: Account) -> None:
+    open_sessions = [account.open(f"user-{number}") for number in range(3)]
+    waiting = account.open("in a hurry")
+    account.sandbox.submit(waiting, "verified", delay=3 * DAY)
+    catch_up(account)
+    assert run(account, most=2)[0] == waiting
+    account.advance(20 * 60)
+    assert run(account, most=1) == [waiting]
+    assert set(run(account)) < set(open_sessions)
+
+
+def test_no_more_are_asked_about_at_once_than_wanted(account: Account) -> None:
+    sessions = [account.open(f"user-{number}") for number in range(25)]
+    catch_up(account)
+    first, second = run(account, most=22), run(account, most=22)
+    assert (len(first), len(second)) == (22, 3)
+    assert sorted(first + second) == sorted(sessions)
+
+
+def test_one_session_that_stripe_refuses_does_not_hold_up_the_others(account: Account) -> None:
+    sessions = [account.open(f"user-{number}") for number in range(3)]
+    catch_up(account)
+    account.sandbox.control("POST", "/faults", {"path": "/v1/identity", "status": 403})
+    assert sorted(run(account)) == sorted(sessions)
+
+
+def test_a_key_that_is_not_taken_ends_the_sweep(account: Account) -> None:
+    account.open()
+    catch_up(account)
+    account.sandbox.control("POST", "/faults", {"path": "/v1/identity", "status": 401})
+    with pytest.raises(StripeRefused):
+        run(account)
+    assert len(run(account)) == 1
+
+
+def test_a_stripe_that_is_away_ends_the_sweep_and_the_rest_stays_due(account: Account) -> None:
+    account.open()
+    catch_up(account)
+    account.sandbox.control("POST", "/faults", {"path": "/v1/identity", "status": 429})
+    with pytest.raises(StripeUnavailable):
+        run(account)
+    assert len(run(account)) == 1
+
+
+def test_redactions_that_take_stripe_too_long_are_one_error_in_the_log(account: Account) -> None:
+    for number in range(2):
+        apply(account, f"vs_{number}", "verified", "verified", redaction="processing")
+    with capture_logs() as logs:
+        run(account)
+    assert not [line for line in logs if line["log_level"] == "error"]
+    account.advance(4 * DAY + 60)
+    with capture_logs() as logs:
+        run(account)
+    (alarm,) = [line for line in logs if line["log_level"] == "error"]
+    assert alarm["sessions"] == 2
+
+
+def test_what_a_sweep_finds_has_the_effects_of_any_other_change(account: Account) -> None:
+    session = account.open()
+    catch_up(account)
+    account.sandbox.submit(session, "verified", delay=DAY)
+    run(account)
+    assert account.context.effects.counts()["scheduled"] == 1
+
+
+def test_all_that_is_due_can_be_handed_over_to_the_effects_worker(account: Account) -> None:
+    sessions = [account.open(f"user-{number}") for number in range(5)]
+    apply(account, "vs_unknown", reference="user-9")
+    catch_up(account)
+    for session in sessions[:2]:
+        account.sandbox.submit(session, "verified")
+    now = int(account.stripe_now())
+    ledger, effects = account.context.ledger, account.context.effects
+    batches = list(hand_over(ledger, livemode=False, now=now, at_once=4))
+    assert [len(batch) for batch in batches] == [4, 2]
+    assert list(hand_over(ledger, livemode=False, now=now)) == []
+    effects.accept_all([effect_job(row, now) for batch in batches for row in batch])
+    worker = worker_of(
+        effects.connection, account.context, queue=JobQueue(effects.connection, EFFECTS)
+    )
+    while effects.counts()["queued"]:
+        worker.run_once()
+    assert effects.counts()["failed"] == 0
+    statuses = [account.standing(f"user-{number}").status for number in range(5)]  # type: ignore[union-attr]
+    assert statuses == ["verified"] * 2 + ["requires_input"] * 3
+    record = ledger.read_reference("user-9", livemode=False)
+    assert record is not None
+    assert record.missing == {"vs_unknown"}
