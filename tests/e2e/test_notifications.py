@@ -167,6 +167,7 @@ def misbehaving(receiver: Receiver, draw: random.Random) -> Behaviour:
     return behave
 
 
+@pytest.mark.slow
 def test_every_change_arrives_in_order_while_workers_are_killed_and_the_receiver_misbehaves(
     tmp_path: Path,
 ) -> None:
@@ -285,7 +286,7 @@ def outlast(count: int, folder: Path, seconds: float) -> dict[str, Any]:
         }
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_ten_thousand_changes_outlast_a_receiver_that_is_down(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -66,10 +66,11 @@ def refused(sender: Sender) -> set[int]:
     return set(sender.answers) - {200}
 
 
+@pytest.mark.slow
 def test_redis_away_for_15_seconds_is_told_as_503_and_waited_for(make_rig: MakeRig) -> None:
     lives = traffic(60, seed=5)
     rig = running(make_rig(workers=HURRIED))
-    with Sender(rig.port, rate=60) as sender:
+    with Sender(rig.port, rate=30) as sender:
         sender.give(lives.deliveries)
         eventually(lambda: len(sender.acknowledged) > 50, 20)
         with outage(rig, 15):

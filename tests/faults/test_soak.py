@@ -91,6 +91,7 @@ def seed_of_this_run() -> int:
     return int(os.environ.get("FAULT_SEED") or random.SystemRandom().randrange(1 << 32))
 
 
+@pytest.mark.slow
 def test_twenty_kills_at_random_instants_lose_nothing_and_apply_nothing_twice(
     tmp_path: Path, sqlite_url: str, tell: Callable[[str], None]
 ) -> None:
@@ -108,7 +109,7 @@ def test_twenty_kills_at_random_instants_lose_nothing_and_apply_nothing_twice(
     tell(f"seed {seed}; {verdict}")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_two_hundred_kills_at_random_instants_lose_nothing_and_apply_nothing_twice(
     tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
