@@ -12,9 +12,9 @@ from app.domain.effects import (
     Change,
     CheckBack,
     Effect,
-    Notify,
     Purge,
     Redact,
+    tell,
 )
 from app.domain.session import is_tie, seen
 
@@ -23,12 +23,12 @@ Handler = Callable[[Change], list[Effect]]
 
 def created(change: Change) -> list[Effect]:
     """A session was opened: tell the team where that changes how the person stands."""
-    return _notify(change)
+    return tell(change)
 
 
 def processing(change: Change) -> list[Effect]:
     """Stripe is checking: ask again if no word has come by when most checks are long done."""
-    effects = _notify(change)
+    effects = tell(change)
     if change.policy.check_back and _current(change):
         effects.append(CheckBack(after=PROCESSING_CHECK_BACK))
     return effects
@@ -36,7 +36,7 @@ def processing(change: Change) -> list[Effect]:
 
 def requires_input(change: Change) -> list[Effect]:
     """An attempt failed: tell the team, and close the session where the attempts are used up."""
-    effects = _notify(change)
+    effects = tell(change)
     if _uses_up_attempts(change):
         effects.append(Cancel())
     return effects
@@ -57,7 +57,7 @@ def _uses_up_attempts(change: Change) -> bool:
 
 def verified(change: Change) -> list[Effect]:
     """The person is verified: tell the team, and redact when the team's days have passed."""
-    effects = _notify(change)
+    effects = tell(change)
     days = change.policy.redact_after_days
     if days is not None and _current(change) and change.session.redaction is None:
         effects.append(Redact(after=days * DAY))
@@ -66,7 +66,7 @@ def verified(change: Change) -> list[Effect]:
 
 def canceled(change: Change) -> list[Effect]:
     """The session is closed: tell the team."""
-    return _notify(change)
+    return tell(change)
 
 
 def redacted(change: Change) -> list[Effect]:
@@ -75,7 +75,7 @@ def redacted(change: Change) -> list[Effect]:
     known = before is not None and before.redaction == "redacted"
     # An event brings a copy of its own to purge; a sweep sees the same redaction many times.
     purge = [Purge()] if change.observation.event_id or not known else []
-    return [*_notify(change), *purge]
+    return [*tell(change), *purge]
 
 
 # By the last part of the event's type; an API answer goes by its status.
@@ -92,15 +92,11 @@ HANDLERS: dict[str, Handler] = {
 def handle(change: Change) -> list[Effect]:
     """What the observation's handler asks for, and the check-back that a tie needs."""
     # An API answer may show a status that Stripe has added since: the team is told all the same.
-    effects = HANDLERS.get(change.observation.name, _notify)(change)
+    effects = HANDLERS.get(change.observation.name, tell)(change)
     if change.policy.check_back and is_tie(change.session_before, change.observation):
         effects = [e for e in effects if not isinstance(e, CheckBack)]
         effects.append(CheckBack(after=TIE_CHECK_BACK))
     return effects
-
-
-def _notify(change: Change) -> list[Effect]:
-    return [Notify()] if change.policy.notify and change.standing_changed else []
 
 
 def _current(change: Change) -> bool:

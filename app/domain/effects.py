@@ -88,6 +88,11 @@ class Change:
         return self.standing is not None and self.standing != self.standing_before
 
 
+def tell(change: Change) -> list[Effect]:
+    """The team hears of a changed standing: what every handler asks for, and all that some do."""
+    return [Notify()] if change.policy.notify and change.standing_changed else []
+
+
 @dataclass(frozen=True, slots=True)
 class EffectRow:
     """An effect as the ledger keeps it and the effects worker runs it."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from app.domain.effects import Change, Effect, EffectRow, Notify, Policy
+from app.domain.effects import EffectRow, Policy, tell
 from app.domain.event import usable_reference
 from app.domain.session import METADATA, Observation, Session
 from app.ledger.ledger import Ledger
@@ -81,7 +81,7 @@ class Claims:
 
     def _apply(self, stored: Session, reference: str) -> Outcome:
         applied = self._ledger.apply(
-            claimed(stored, reference), decide=_tell, policy=self._policy, now=int(self._now())
+            claimed(stored, reference), decide=tell, policy=self._policy, now=int(self._now())
         )
         if applied.effects:
             self._queue(applied.effects)
@@ -133,8 +133,3 @@ def claimed(session: Session, reference: str) -> Observation:
         event_id="",
         transition=False,
     )
-
-
-def _tell(change: Change) -> list[Effect]:
-    """As the handlers do for what they have no rule of: the team hears of a changed standing."""
-    return [Notify()] if change.policy.notify and change.standing_changed else []

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from redis import Redis
 from redis.exceptions import LockError, RedisError
 
-from app.domain.effects import Change, CheckBack, Effect, EffectRow, Policy
+from app.domain.effects import CheckBack, EffectRow, Policy, tell
 from app.domain.errors import Conflict, QueueUnavailable
 from app.domain.session import Session
 from app.ledger.ledger import Ledger
 from app.ledger.rows import ReferenceRecord, reference_key
 from app.queue.connection import translated_errors
+from app.queue.jobs import JobQueue
+from app.queue.model import effect_job
 from app.stripe_api import Answer, StripeApi, StripeRefused, StripeUnavailable
 
 # Seconds one start may take: three calls to Stripe, each of which answers in one or two. After that
@@ -53,13 +54,14 @@ class StartVerification:
     """Starts verifications, one at a time for each reference over all web processes."""
 
     def __init__(
-        self, stripe: StripeApi, ledger: Ledger, redis: Redis, max_attempts: int | None
+        self, stripe: StripeApi, ledger: Ledger, effects: JobQueue, policy: Policy
     ) -> None:
-        """`redis` keeps the locks; `max_attempts` is MAX_ATTEMPTS."""
+        """Redis keeps the locks; of `policy`, `max_attempts` and `notify` count."""
         self._stripe = stripe
         self._ledger = ledger
-        self._redis = redis
-        self._max_attempts = max_attempts
+        self._effects = effects
+        self._redis = effects.connection
+        self._policy = policy
 
     def start(self, asked: Start, now: int) -> Started:
         """Resume the open session, or open one; `now` is in Unix seconds.
@@ -91,8 +93,9 @@ class StartVerification:
             raise Conflict("reference_verified", "already verified: send reverify=true to ask anew")
         if any(session.status == "processing" for session in record.sessions):
             raise Conflict("session_processing", "a submission is being processed: wait for it")
-        if self._max_attempts is not None and record.standing.attempts >= self._max_attempts:
-            raise Conflict("attempts_exhausted", f"all {self._max_attempts} attempts have failed")
+        limit = self._policy.max_attempts
+        if limit is not None and record.standing.attempts >= limit:
+            raise Conflict("attempts_exhausted", f"all {limit} attempts have failed")
 
     def _resume(self, session: Session, asked: Start, now: int) -> Answer | None:
         """The open session with fresh secrets; None where Stripe says that it is open no more."""
@@ -124,8 +127,10 @@ class StartVerification:
             if failure.status is not None and failure.status >= 500:
                 self._count_failure(key)
             raise
-        # In the ledger before its first event. Opening a session asks for no effect.
-        self._ledger.apply(answer.observation, decide=_nothing, policy=Policy(), now=now)
+        # In the ledger before its first event.
+        applied = self._ledger.apply(answer.observation, decide=tell, policy=self._policy, now=now)
+        with suppress(QueueUnavailable):  # else the clock finds them in the ledger
+            self._effects.accept_all([effect_job(row, now) for row in applied.effects])
         return answer
 
     @contextmanager
@@ -175,7 +180,3 @@ def _check_back(session: Session, as_of: int, now: int) -> EffectRow:
         version=None,
         due=now,
     )
-
-
-def _nothing(change: Change) -> list[Effect]:
-    return []

@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from redis import Redis
 from starlette.applications import Starlette
 from starlette.convertors import register_url_convertor
 from starlette.exceptions import HTTPException
@@ -50,11 +49,10 @@ def create_app(settings: Settings, now: Callable[[], float] = time.time) -> Star
     read_reference = ReadReference(ledger, settings.api_tokens, settings.livemode)
     # Calls to Stripe, their locks and the metrics run in threads, and so over another client.
     blocking = open_redis(str(settings.redis_url), verify=settings.redis_verify)
-    sessions = _verification_sessions(settings, ledger, blocking, now)
+    effects = JobQueue(blocking, EFFECTS)
+    sessions = _verification_sessions(settings, ledger, effects, now)
     redactable = None if settings.stripe_api_key is None else settings.livemode
-    redact = RedactReference(
-        ledger, JobQueue(blocking, EFFECTS), settings.api_tokens, redactable, now
-    )
+    redact = RedactReference(ledger, effects, settings.api_tokens, redactable, now)
     metrics = Metrics(blocking, engine, settings.api_tokens, now)
 
     @asynccontextmanager
@@ -84,10 +82,10 @@ def create_app(settings: Settings, now: Callable[[], float] = time.time) -> Star
 
 
 def _verification_sessions(
-    settings: Settings, ledger: Ledger, redis: Redis, now: Callable[[], float]
+    settings: Settings, ledger: Ledger, effects: JobQueue, now: Callable[[], float]
 ) -> VerificationSessions:
     stripe = open_stripe(settings)
-    starting = StartVerification(stripe, ledger, redis, settings.max_attempts) if stripe else None
+    starting = StartVerification(stripe, ledger, effects, settings.policy) if stripe else None
     return VerificationSessions(stripe, starting, settings.api_tokens, settings.livemode, now)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from app.domain.effects import Policy
 from app.domain.errors import Conflict, QueueUnavailable
 from app.domain.event import api_answer
 from app.ledger.rows import reference_key
@@ -67,7 +68,7 @@ def stripe() -> Stripe:
 
 @pytest.fixture
 def starting(house: House, stripe: Stripe) -> StartVerification:
-    return StartVerification(stripe, house.ledger, house.redis, None)
+    return StartVerification(stripe, house.ledger, house.context.effects, Policy())
 
 
 def asked(reference: str = "user-1", **fields: Any) -> Start:
@@ -110,7 +111,7 @@ def test_many_at_once_ask_stripe_one_after_the_other(
     ids=["reference", "account", "mode", "parameters"],
 )
 def test_what_differs_has_a_key_of_its_own(house: House, stripe: Stripe, other: Start) -> None:
-    starting = StartVerification(stripe, house.ledger, house.redis, None)
+    starting = StartVerification(stripe, house.ledger, house.context.effects, Policy())
     with pytest.MonkeyPatch.context() as patch:  # it dies before the ledger, each time
         patch.setattr(type(house.ledger), "apply", lambda *_, **__: None)
         for start in (asked(), asked(), asked(expand=("verified_outputs",)), other):
@@ -195,3 +196,9 @@ def test_the_ledger_decides_without_asking_stripe(
             starting.start(asked(reference), NOW)
         assert refused.value.code == code
     assert stripe.keys == []
+
+
+def test_a_started_session_that_changes_the_standing_is_told(house: House, stripe: Stripe) -> None:
+    starting = StartVerification(stripe, house.ledger, house.context.effects, Policy(notify=True))
+    starting.start(asked(), NOW)
+    assert house.context.effects.counts()["queued"] == 1
