@@ -14,6 +14,7 @@ from app.domain.effects import Policy
 from app.domain.errors import Conflict, QueueUnavailable
 from app.domain.event import api_answer
 from app.ledger.rows import reference_key
+from app.ledger.transaction import DUPLICATE
 from app.operations import start_verification
 from app.operations.start_verification import Start, Started, StartVerification
 from app.stripe_api import Answer, StripeApi, StripeUnavailable
@@ -113,7 +114,7 @@ def test_many_at_once_ask_stripe_one_after_the_other(
 def test_what_differs_has_a_key_of_its_own(house: House, stripe: Stripe, other: Start) -> None:
     starting = StartVerification(stripe, house.ledger, house.context.effects, Policy())
     with pytest.MonkeyPatch.context() as patch:  # it dies before the ledger, each time
-        patch.setattr(type(house.ledger), "apply", lambda *_, **__: None)
+        patch.setattr(type(house.ledger), "apply", lambda *_, **__: DUPLICATE)
         for start in (asked(), asked(), asked(expand=("verified_outputs",)), other):
             starting.start(start, NOW)
     assert stripe.keys[0] == stripe.keys[1] == stripe.keys[2] != stripe.keys[3]
