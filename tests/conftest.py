@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,11 @@ from redis import Redis
 
 from app.cli.local.valkey import Valkey
 from app.queue.connection import open_redis
+
+
+# Tests press Ctrl-C. A script that runs them in the background has it ignored, and what it starts
+# inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,6 @@ from app.stripe_api import StripeApi, StripeRefused, StripeUnavailable
 from tests.sandbox.processes import Sandbox, running
 
 # One sandbox for all of them.
-pytestmark = pytest.mark.xdist_group("stripe_api")
-
 PLANTED = "PLANTED-VALUE"
 PATH = "/v1/identity/verification_sessions"
 Call = Callable[[StripeApi, str], Observation]

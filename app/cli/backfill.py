@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from app.cli.context import stores
-from app.cli.telling import Bar, bar, moment
+from app.cli.terminal import Bar, bar, moment
 from app.operations.backfill import RETENTION, Backfill, Backfilled
 from app.operations.unhurried import UnhurriedStripe
 

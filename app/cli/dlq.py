@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.cli.context import QUEUES, Stores, stores
 from app.cli.letters import UNITS, show_previews, table_of, told_of
-from app.cli.telling import for_tables, plain
+from app.cli.terminal import for_tables, plain
 from app.domain.errors import Transient
 from app.operations.discard import discard as discard_letters
 from app.operations.preview import preview

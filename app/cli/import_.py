@@ -9,7 +9,7 @@ from dataclasses import asdict
 import click
 
 from app.cli.context import stores
-from app.cli.telling import bar, moment
+from app.cli.terminal import bar, moment
 from app.operations.adopt import Adopted, Adoption
 from app.operations.unhurried import UnhurriedStripe
 

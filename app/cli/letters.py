@@ -6,7 +6,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.telling import for_tables, plain
+from app.cli.terminal import for_tables, plain
 from app.domain.reference import Standing
 from app.operations.preview import Preview
 from app.operations.replay import Replayed

@@ -14,7 +14,7 @@ import click
 from rich.table import Table
 
 from app.cli.context import Stores, stores
-from app.cli.telling import for_tables, moment, plain
+from app.cli.terminal import for_tables, moment, plain
 from app.domain.effects import EffectRow
 from app.domain.errors import QueueUnavailable
 from app.domain.event import LAST_METADATA_KEY

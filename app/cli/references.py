@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.context import stores
-from app.cli.telling import for_tables, moment, plain
+from app.cli.terminal import for_tables, moment, plain
 from app.domain.errors import Misconfigured, QueueUnavailable
 from app.domain.event import usable_reference
 from app.domain.reference import Standing

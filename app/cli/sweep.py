@@ -9,7 +9,7 @@ from collections import Counter
 import click
 
 from app.cli.context import Stores, stores
-from app.cli.telling import Bar, bar
+from app.cli.terminal import Bar, bar
 from app.operations.sweep import hand_over
 from app.queue.model import effect_job
 

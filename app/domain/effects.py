@@ -106,6 +106,18 @@ class EffectRow:
     version: int | None  # the standing's version that asked for it
     due: int  # Unix seconds
 
+    @classmethod
+    def asked(
+        cls, kind: str, session_id: str, account: str, livemode: bool, *, mark: str, now: int
+    ) -> EffectRow:
+        """An effect on a session that no observation asked for, due at once.
+
+        `mark` tells it from others of its kind on the session. It names no reference: only a
+        notification is about one.
+        """
+        id = f"{session_id}-{mark}-{kind}"
+        return cls(id, kind, account, livemode, session_id, None, None, due=now)
+
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able form for the queue."""
         return {name: getattr(self, name) for name in self.__slots__}

@@ -39,13 +39,6 @@ def redact_reference(
 
 
 def _redact(session: Session, now: int) -> EffectRow:
-    return EffectRow(
-        id=f"{session.id}-{now}-{Redact.kind}",
-        kind=Redact.kind,
-        account=session.account,
-        livemode=session.livemode,
-        session_id=session.id,
-        reference=None,  # may wait for a session in process, and need not name whom it forgets
-        version=None,
-        due=now,
+    return EffectRow.asked(
+        Redact.kind, session.id, session.account, session.livemode, mark=str(now), now=now
     )

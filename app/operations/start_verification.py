@@ -170,13 +170,7 @@ def _idempotency_key(key: str, asked: Start, record: ReferenceRecord | None, fai
 
 
 def _check_back(session: Session, as_of: int, now: int) -> EffectRow:
-    return EffectRow(
-        id=f"{session.id}-{as_of}-start-{CheckBack.kind}",
-        kind=CheckBack.kind,
-        account=session.account,
-        livemode=session.livemode,
-        session_id=session.id,
-        reference=None,
-        version=None,
-        due=now,
+    mark = f"{as_of}-start"
+    return EffectRow.asked(
+        CheckBack.kind, session.id, session.account, session.livemode, mark=mark, now=now
     )

@@ -92,14 +92,8 @@ def hand_over(
 
 
 def _check_back(session: SessionKey, now: int) -> EffectRow:
-    return EffectRow(
-        # Two runs within the time after which a session may be due again ask once.
-        id=f"{session.id}-sweep{now // ASK_SOON}-{CheckBack.kind}",
-        kind=CheckBack.kind,
-        account=session.account,
-        livemode=session.livemode,
-        session_id=session.id,
-        reference=None,
-        version=None,
-        due=now,
+    # Two runs within the time after which a session may be due again ask once.
+    mark = f"sweep{now // ASK_SOON}"
+    return EffectRow.asked(
+        CheckBack.kind, session.id, session.account, session.livemode, mark=mark, now=now
     )

@@ -11,7 +11,6 @@ from tests.cli.running import Run
 from tests.operations.account import DAY, Account
 
 __all__ = ["account", "environment", "migrated", "process", "run"]
-pytestmark = pytest.mark.xdist_group("cli/catching_up")
 
 
 def test_the_summary_tells_how_many_were_missing(account: Account, run: Run) -> None:

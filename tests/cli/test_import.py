@@ -10,7 +10,6 @@ from tests.cli.running import Run
 from tests.operations.account import Account
 
 __all__ = ["account", "environment", "migrated", "process", "run"]
-pytestmark = pytest.mark.xdist_group("cli/catching_up")
 
 
 def test_every_session_is_in_the_ledger_afterwards(account: Account, run: Run) -> None:

@@ -11,7 +11,6 @@ from tests.cli.running import Run
 from tests.operations.account import Account
 
 __all__ = ["account", "environment", "migrated", "process", "run"]
-pytestmark = pytest.mark.xdist_group("cli/catching_up")
 
 
 def orphan(account: Account, outcome: str | None = None) -> str:

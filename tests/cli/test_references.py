@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from app.domain.event import SessionEvent
 from app.ledger.upkeep import SessionKey
 from app.operations.show_reference import as_json
@@ -13,7 +11,6 @@ from tests.domain.builders import OPENED, event_body
 from tests.operations.account import Account
 
 __all__ = ["account", "environment", "migrated", "process", "run"]
-pytestmark = pytest.mark.xdist_group("cli/catching_up")
 
 
 def lived(account: Account, reference: str = "user-1", session: str = "vs_1") -> None:

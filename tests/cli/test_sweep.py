@@ -18,7 +18,6 @@ from tests.operations.account import Account
 from workers.jobs import call
 
 __all__ = ["account", "environment", "migrated", "process", "run"]
-pytestmark = pytest.mark.xdist_group("cli/catching_up")
 
 
 @contextmanager

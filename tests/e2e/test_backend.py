@@ -12,8 +12,6 @@ from tests.e2e.parts import SECRETS, Product, running
 from tests.e2e.test_canaries import places_with
 from tests.sandbox.processes import eventually
 
-pytestmark = pytest.mark.xdist_group("e2e/backend")
-
 RESTRICTED = "rk_test_" + "r" * 32
 PLANTED = "K4NARY"
 

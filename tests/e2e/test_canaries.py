@@ -14,8 +14,6 @@ from redis import Redis
 from tests.e2e.parts import Product, running
 from tests.sandbox.processes import eventually
 
-pytestmark = pytest.mark.xdist_group("e2e/canaries")
-
 CANARY = "K4NARY"
 # Where Stripe's side keeps what it knows: its own files, not ours.
 STRIPES = ("sandbox.json", "sandbox.log")

@@ -19,8 +19,6 @@ from app.ledger.tables import metadata
 from tests.e2e.parts import WITHIN, Product, running
 from tests.sandbox.processes import ROOT, eventually
 
-pytestmark = pytest.mark.xdist_group("e2e/catching_up")
-
 DAY = 86400
 FOR_EACH = 0.1  # seconds more for each reference: a check-back is a call to Stripe
 # A backfill leaves younger events to the webhook.

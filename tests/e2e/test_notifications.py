@@ -37,7 +37,6 @@ from tests.notifications.receiver import (
 from tests.properties.lives import Step
 from tests.sandbox.processes import eventually
 
-pytestmark = pytest.mark.xdist_group("e2e/notifications")
 SCHEDULED = "rq:scheduled:effects"
 # What asks for a notification (design, 5.4): what else changes a standing goes with the next one.
 TOLD = {"requires_input", "verified", "canceled", "redacted"}
@@ -286,6 +285,7 @@ def outlast(count: int, folder: Path, seconds: float) -> dict[str, Any]:
         }
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.soak
 def test_ten_thousand_changes_outlast_a_receiver_that_is_down(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -17,8 +17,8 @@ from tests.sandbox.processes import eventually
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param("sqlite", marks=pytest.mark.xdist_group("e2e/sqlite")),
-        pytest.param("postgresql", marks=pytest.mark.xdist_group("e2e/postgresql")),
+        "sqlite",
+        "postgresql",
     ],
 )
 def product(

@@ -175,6 +175,7 @@ def test_a_job_that_is_lost_or_due_is_applied_where_the_clock_dies(
     assert not scene.judge(event).faults
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.soak
 @pytest.mark.parametrize("point", ["after claim", "before settle"])
 def test_with_default_settings_a_killed_workers_event_is_applied_within_90_seconds(

@@ -109,6 +109,7 @@ def test_twenty_kills_at_random_instants_lose_nothing_and_apply_nothing_twice(
     tell(f"seed {seed}; {verdict}")
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.soak
 def test_two_hundred_kills_at_random_instants_lose_nothing_and_apply_nothing_twice(
     tmp_path: Path, tell: Callable[[str], None]

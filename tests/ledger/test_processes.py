@@ -21,7 +21,6 @@ from tests.ledger.writer import Writers, waiting_writers
 
 PROCESSES = 4
 # One after the other: each of them keeps all cores busy.
-pytestmark = pytest.mark.xdist_group("ledger-processes")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,9 @@ import pytest
 from redis import Redis
 
 from app.cli.local.valkey import Valkey
+from tests.operations.account import Account, opened_account
 from tests.operations.letters import House, migrated_file, opened_house
+from tests.sandbox.processes import Sandbox, running
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +25,19 @@ def house(redis: Redis, valkey: Valkey, migrated: Path, tmp_path: Path) -> Itera
     """An empty queue and an empty ledger."""
     with opened_house(valkey.url, migrated, tmp_path) as house:
         yield house
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[Sandbox]:
+    """A local Stripe, with all that its module's tests leave there."""
+    with running("--seed", "21") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def account(
+    process: Sandbox, redis: Redis, valkey: Valkey, migrated: Path, tmp_path: Path
+) -> Iterator[Account]:
+    """A team's account at it, with an empty queue and an empty ledger."""
+    with opened_account(process, valkey.url, migrated, tmp_path) as account:
+        yield account

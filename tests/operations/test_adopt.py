@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from redis import Redis
 
-from app.cli.local.valkey import Valkey
 from app.operations import adopt as module
 from app.operations.adopt import Adopted, Adoption
 from app.operations.unhurried import PAUSES, UnhurriedStripe
 from app.stripe_api import Page, StripeApi, StripeUnavailable
-from tests.operations.account import Account, Lists, opened_account
-from tests.sandbox.processes import Sandbox, running
-
-pytestmark = pytest.mark.xdist_group("operations/adopt")
-
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[Sandbox]:
-    with running("--seed", "22") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def account(
-    process: Sandbox, redis: Redis, valkey: Valkey, migrated: Path, tmp_path: Path
-) -> Iterator[Account]:
-    with opened_account(process, valkey.url, migrated, tmp_path) as account:
-        yield account
+from tests.operations.account import Account, Lists
 
 
 def adoption(account: Account, stripe: Any = None, **options: Any) -> Adoption:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
 
-from app.cli.local.valkey import Valkey
 from app.domain.event import EVENT_TYPES, SessionEvent
 from app.ledger.census import MISSED
 from app.operations import backfill as module
@@ -21,25 +18,8 @@ from app.operations.unhurried import PAUSES, UnhurriedStripe
 from app.queue.dead_letters import DeadLetters
 from app.queue.model import EVENTS, decode, event_job
 from app.stripe_api import Page, StripeUnavailable
-from tests.operations.account import Account, Lists, opened_account
+from tests.operations.account import Account, Lists
 from tests.queue.places import new, one_of_each, place, queued
-from tests.sandbox.processes import Sandbox, running
-
-pytestmark = pytest.mark.xdist_group("operations/backfill")
-
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[Sandbox]:
-    with running("--seed", "21") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def account(
-    process: Sandbox, redis: Redis, valkey: Valkey, migrated: Path, tmp_path: Path
-) -> Iterator[Account]:
-    with opened_account(process, valkey.url, migrated, tmp_path) as account:
-        yield account
 
 
 def run(account: Account, since: int | None = None, stripe: Any = None) -> Backfilled:

@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from redis import Redis
 
-from app.cli.local.valkey import Valkey
 from app.domain.effects import EffectRow, Policy
 from app.domain.event import LAST_METADATA_KEY
 from app.ledger.upkeep import SessionKey
 from app.operations.claim import Claim, Claims
 from app.stripe_api import StripeApi
-from tests.operations.account import KEY, Account, opened_account
-from tests.sandbox.processes import Sandbox, running
-
-pytestmark = pytest.mark.xdist_group("operations/claim")
-
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[Sandbox]:
-    with running("--seed", "24") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def account(
-    process: Sandbox, redis: Redis, valkey: Valkey, migrated: Path, tmp_path: Path
-) -> Iterator[Account]:
-    with opened_account(process, valkey.url, migrated, tmp_path) as account:
-        yield account
+from tests.operations.account import KEY, Account
 
 
 def catch_up(account: Account) -> None:

@@ -22,7 +22,7 @@ from tests.operations.letters import letter, migrated_file
 ROOT = Path(__file__).parents[2]
 MANY = 100_000
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dead_letters_scale")]
+pytestmark = pytest.mark.slow
 
 
 def tell(line: str) -> None:

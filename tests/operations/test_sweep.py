@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from redis import Redis
 from structlog.testing import capture_logs
 
-from app.cli.local.valkey import Valkey
 from app.domain.event import SessionEvent
 from app.operations.show_reference import as_json
 from app.operations.sweep import hand_over, sweep
@@ -18,25 +14,8 @@ from app.queue.jobs import JobQueue
 from app.queue.model import EFFECTS, effect_job
 from app.stripe_api import StripeRefused, StripeUnavailable
 from tests.domain.builders import event_body
-from tests.operations.account import DAY, Account, opened_account
-from tests.sandbox.processes import Sandbox, running
+from tests.operations.account import DAY, Account
 from tests.workers.building import worker_of
-
-pytestmark = pytest.mark.xdist_group("operations/sweep")
-
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[Sandbox]:
-    with running("--seed", "23") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def account(
-    process: Sandbox, redis: Redis, valkey: Valkey, migrated: Path, tmp_path: Path
-) -> Iterator[Account]:
-    with opened_account(process, valkey.url, migrated, tmp_path) as account:
-        yield account
 
 
 def run(account: Account, most: int = 100) -> list[str]:

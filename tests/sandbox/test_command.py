@@ -14,7 +14,6 @@ from deploy.sandbox.__main__ import main
 from tests.sandbox.processes import ROOT, Sandbox, command, eventually, receiving, running
 
 # Each starts processes: not on both cores at once.
-pytestmark = pytest.mark.xdist_group("sandbox/command")
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,6 @@ from deploy.sandbox.events import TYPES
 from tests.sandbox.processes import Receiver, Sandbox, eventually
 
 # One sandbox for all of them: they belong on one worker.
-pytestmark = pytest.mark.xdist_group("sandbox/deliveries")
-
 SECOND = "whsec_second"
 
 

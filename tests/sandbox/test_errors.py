@@ -14,8 +14,6 @@ import stripe
 from tests.sandbox.processes import Sandbox, eventually
 
 # One sandbox for all of them: they belong on one worker.
-pytestmark = pytest.mark.xdist_group("sandbox/errors")
-
 SESSIONS = "/v1/identity/verification_sessions"
 
 

@@ -12,7 +12,6 @@ from deploy.sandbox.session import LAST_ERRORS
 from tests.sandbox.processes import Sandbox
 
 # One sandbox for all of them: they belong on one worker.
-pytestmark = pytest.mark.xdist_group("sandbox/page")
 
 
 def create(client: stripe.StripeClient, **given: Any) -> Any:

@@ -11,8 +11,6 @@ import stripe
 from tests.sandbox.processes import Sandbox, eventually
 
 # One sandbox for all of them: they belong on one worker.
-pytestmark = pytest.mark.xdist_group("sandbox/redaction")
-
 DAY = 24 * 3600
 PERSONAL = {
     "type": "document",

@@ -11,8 +11,6 @@ from deploy.sandbox.session import LAST_ERRORS
 from tests.sandbox.processes import Sandbox, eventually
 
 # One sandbox for all of them: they belong on one worker.
-pytestmark = pytest.mark.xdist_group("sandbox/sessions")
-
 FULL: dict[str, Any] = {
     "type": "document",
     "client_reference_id": "user_1",

@@ -24,8 +24,6 @@ from tests.sandbox.processes import running as sandbox_running
 from tests.web.conftest import TOKEN, settings_of
 from tests.web.processes import Web, running
 
-pytestmark = pytest.mark.xdist_group("web/openapi")
-
 SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
 # What the description promises; not that whatever it allows is taken, which Stripe decides.
 CHECKS = (

@@ -24,8 +24,6 @@ from tests.web.processes import (
 )
 
 # Each starts processes: not on both cores at once.
-pytestmark = pytest.mark.xdist_group("web/server")
-
 PLANTED = "PLANTED-VALUE"
 
 

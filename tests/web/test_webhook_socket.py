@@ -21,8 +21,6 @@ from tests.web.deliveries import SECRET, URL, event, header, signed
 from tests.web.processes import Answer, Web, read_answer, request
 
 # One server for all of them.
-pytestmark = pytest.mark.xdist_group("web/server")
-
 CHUNK = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
 
 

@@ -22,7 +22,6 @@ from tests.sandbox.processes import Sandbox, eventually, running
 from tests.workers.building import event_job, payload, worker_of
 from workers.jobs import Context, effect_job, process_event, run_effect
 
-pytestmark = pytest.mark.xdist_group("workers/effects")
 KEY = "sk_test_123"
 
 

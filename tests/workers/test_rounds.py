@@ -19,8 +19,6 @@ from workers import rounds
 from workers.clock import ROUNDS_EVERY, Clock
 from workers.rounds import Round, Turn, rounds_of
 
-pytestmark = pytest.mark.xdist_group("workers/rounds")
-
 
 @pytest.fixture(scope="module")
 def process() -> Iterator[Sandbox]:

@@ -32,7 +32,6 @@ from workers.jobs import Context, run_effect
 BASE = "/v1/verification_sessions"
 AT_STRIPE = "/v1/identity/verification_sessions"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
-GROUP = pytest.mark.xdist_group("web/sessions")
 
 _numbers = itertools.count(1)
 

@@ -13,14 +13,11 @@ from tests.web.sessions.conftest import (
     AT_STRIPE,
     BASE,
     BEARER,
-    GROUP,
     Backend,
     Recorder,
     error_of,
     opened_backend,
 )
-
-pytestmark = GROUP
 
 
 def test_a_session_is_retrieved_as_stripe_has_it(

@@ -8,9 +8,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from tests.web.sessions.conftest import BASE, BEARER, GROUP, Backend, Recorder, error_of
-
-pytestmark = GROUP
+from tests.web.sessions.conftest import BASE, BEARER, Backend, Recorder, error_of
 
 EVERYTHING: dict[str, Any] = {
     "type": "document",

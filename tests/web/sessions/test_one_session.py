@@ -20,13 +20,10 @@ from tests.web.sessions.conftest import (
     AT_STRIPE,
     BASE,
     BEARER,
-    GROUP,
     Backend,
     error_of,
     opened_backend,
 )
-
-pytestmark = GROUP
 
 
 def test_an_open_session_is_resumed_with_its_secrets(backend: Backend, reference: str) -> None:

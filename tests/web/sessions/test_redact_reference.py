@@ -9,11 +9,9 @@ from app.cli.local.valkey import free_port
 from app.queue.dead_letters import DeadLetters
 from app.queue.model import EFFECTS, EVENTS, effect_job
 from tests.sandbox.processes import Sandbox
-from tests.web.sessions.conftest import AT_STRIPE, BEARER, GROUP, Backend, error_of, opened_backend
+from tests.web.sessions.conftest import AT_STRIPE, BEARER, Backend, error_of, opened_backend
 from tests.workers.building import event_job
 from workers.jobs import process_event
-
-pytestmark = GROUP
 
 FOUR_DAYS = 4 * 24 * 3600
 

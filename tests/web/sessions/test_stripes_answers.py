@@ -15,14 +15,11 @@ from tests.web.sessions.conftest import (
     AT_STRIPE,
     BASE,
     BEARER,
-    GROUP,
     Backend,
     Recorder,
     error_of,
     opened_backend,
 )
-
-pytestmark = GROUP
 
 PLANTED = "PLANTED-VALUE"
 CALLS = [
