@@ -11,7 +11,6 @@ from redis import Redis
 from app.cli.local.valkey import Valkey
 from app.queue.connection import open_redis
 
-
 # Tests press Ctrl-C. A script that runs them in the background has it ignored, and what it starts
 # inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
