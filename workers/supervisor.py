@@ -23,6 +23,7 @@ HANG_GRACE = 5.0
 # A child that dies young is started again after a second, doubling to half a minute.
 YOUNG, FIRST_DELAY, LONGEST_DELAY = 10.0, 1.0, 30.0
 LOOK_EVERY = 0.5
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 # A child's work. It is told when its present job must be over (monotonic seconds; 0 for never).
 Work = Callable[[ctypes.c_double], None]
@@ -76,7 +77,13 @@ class Supervisor:
     def _start(self, child: Child, now: float) -> None:
         child.over_by.value = 0.0
         child.process = self._fork.Process(target=_run_child, args=(child,), name=child.name)
-        child.process.start()
+        # Held back until the child has put its own handlers in place of ours, which would swallow
+        # a stop signal that comes between.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            child.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         child.started = now
         log.info("child started", child=child.name, pid=child.process.pid)
 
@@ -125,6 +132,7 @@ def _run_child(child: Child) -> None:
     # Until the work sets its own, a stop signal just ends us: nothing is held yet.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C; our parent tells us
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     child.work(child.over_by)
 
 

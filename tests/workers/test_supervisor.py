@@ -24,6 +24,7 @@ from tests.queue.places import places
 from tests.sandbox.processes import eventually
 from tests.workers.building import event_job
 from tests.workers.process import Told, started
+from workers.supervisor import Child, Supervisor
 
 
 def events(told: Told, name: str) -> list[dict[str, Any]]:
@@ -233,3 +234,18 @@ def test_an_address_that_cannot_be_read_is_a_wrong_setting(name: str, url: str) 
         (line,) = told.lines
         assert line.startswith(name)
         assert "hunter2" not in line
+
+
+def test_a_stop_signal_that_comes_with_the_start_is_heard() -> None:
+    before = signal.signal(signal.SIGTERM, lambda signum, frame: None)  # as a supervisor has one
+    try:
+        for _ in range(10):
+            child = Child("sleeper", lambda over_by: time.sleep(60))
+            Supervisor([child]).run_once()
+            assert child.process is not None
+            child.process.terminate()
+            child.process.join(10)
+            assert child.process.exitcode == -signal.SIGTERM
+            child.process.close()
+    finally:
+        signal.signal(signal.SIGTERM, before)
