@@ -106,6 +106,7 @@ def test_after_redis_was_wiped_in_the_middle_of_deliveries_one_backfill_mends_al
     await_agreement(product)
 
 
+@pytest.mark.slow
 def test_three_days_without_a_webhook_are_made_up_for_by_one_backfill(product: Product) -> None:
     played = lives(90, seed=12)
     live(product, played[:30])
@@ -123,6 +124,7 @@ def test_three_days_without_a_webhook_are_made_up_for_by_one_backfill(product: P
     assert command(product, "backfill")["missing"] == 0
 
 
+@pytest.mark.slow
 def test_after_the_ledger_was_wiped_import_and_backfill_bring_back_every_standing(
     product: Product,
 ) -> None:
