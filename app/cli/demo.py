@@ -97,7 +97,9 @@ def demo(references: int, seed: int, as_json: bool) -> None:
     """
     began = time.monotonic()
     console = Console(stderr=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both, and by name: a shell that starts us in the background has Ctrl-C ignored.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="identity-demo-") as folder:
         keys = Secrets(
             webhook="whsec_" + secrets.token_hex(16),

@@ -35,7 +35,9 @@ def dev(port: int, sandbox_port: int, folder: Path) -> None:
         Settings.from_environment({"STRIPE_WEBHOOK_SECRET": own})  # says what is wrong with it
         kept = Secrets(f"{kept.webhook},{own}", kept.api_key, kept.api_token)
     stack = Stack(folder.resolve(), kept, web_port=port, sandbox_port=sandbox_port)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both, and by name: a shell that starts us in the background has Ctrl-C ignored.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)
     with stack:
         try:
             stack.start(lambda what: click.echo(f"starting {what} …"))
