@@ -17,7 +17,6 @@ from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
 from app.ledger.telling import Telling
 from app.ledger.transaction import Applied
-from app.ledger.upkeep import Upkeep
 from app.logs import get_logger
 from app.operations.tell import Receivers
 from app.queue.connection import open_redis
@@ -50,13 +49,14 @@ class Context:
         # Half of the least time limit that the lease leaves a job (see `Worker.time_limit`).
         patience = settings.lease_seconds / 4
         engine = open_engine(str(settings.database_url), patience=patience)
+        ledger = Ledger(engine)
         return cls(
             settings=settings,
-            ledger=Ledger(engine),
+            ledger=ledger,
             events=JobQueue(redis, EVENTS),
             effects=JobQueue(redis, EFFECTS),
             stripe=open_stripe(settings),
-            receivers=Receivers.of(settings, Telling(engine), Upkeep(engine), redis, time.time),
+            receivers=Receivers.of(settings, Telling(engine), ledger.upkeep, redis, time.time),
         )
 
     def apply(self, observation: Observation) -> Applied:

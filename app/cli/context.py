@@ -14,7 +14,6 @@ from sqlalchemy.exc import ArgumentError
 from app.domain.errors import Misconfigured
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
-from app.ledger.upkeep import Upkeep
 from app.queue.connection import open_redis
 from app.queue.dead_letters import DeadLetters
 from app.queue.jobs import JobQueue
@@ -33,7 +32,6 @@ class Stores:
     redis: Redis
     engine: Engine
     ledger: Ledger
-    upkeep: Upkeep
 
     def queue(self, name: str) -> JobQueue:
         """The queue that a command's `--queue` names."""
@@ -69,7 +67,7 @@ def stores() -> Iterator[Stores]:
             ["DATABASE_URL cannot be read: postgres://user:password@host:5432/name"]
         ) from None
     try:
-        yield Stores(settings, redis, engine, Ledger(engine), Upkeep(engine))
+        yield Stores(settings, redis, engine, Ledger(engine))
     finally:
         engine.dispose()
         redis.close()

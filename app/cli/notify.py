@@ -56,7 +56,7 @@ def test(as_json: bool) -> None:
 
 def _receivers(opened: Stores) -> Receivers:
     telling = Telling(opened.engine)
-    return Receivers.of(opened.settings, telling, opened.upkeep, opened.redis, time.time)
+    return Receivers.of(opened.settings, telling, opened.ledger.upkeep, opened.redis, time.time)
 
 
 def _try(send: Callable[[ReferenceChanged], object], message: ReferenceChanged) -> tuple[bool, str]:
@@ -74,8 +74,8 @@ def _try(send: Callable[[ReferenceChanged], object], message: ReferenceChanged) 
 def _begin_again(opened: Stores, gone_mark: str) -> None:
     """A receiver that wanted no more takes messages again."""
     try:
-        if opened.upkeep.mark(gone_mark):
-            opened.upkeep.set_mark(gone_mark, "", int(time.time()))
+        if opened.ledger.upkeep.mark(gone_mark):
+            opened.ledger.upkeep.set_mark(gone_mark, "", int(time.time()))
             click.echo("callback: it had answered 410 and is told again from now on", err=True)
     except (Transient, Permanent) as error:
         raise click.ClickException(f"the ledger does not know that it is back: {error}") from error
