@@ -1,4 +1,4 @@
-"""`python -m app`: the command line, for a clone where nothing is installed."""
+"""`python -m app`: the command line, for a clone without an installation."""
 
 import sys
 

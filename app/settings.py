@@ -9,23 +9,23 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from redis.connection import parse_url
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 from starlette.datastructures import Secret
 
-from app.domain.effects import Policy
+from app.addresses import check_redis_url, parse_database_url
+from app.domain.change import Policy
 from app.domain.errors import Misconfigured
 
 T = TypeVar("T")
 
 # A token that can be guessed is none: 16 characters of a random one are out of reach.
-SHORTEST_TOKEN = 16
+MIN_TOKEN = 16
 # Bytes. Standard Webhooks asks for a secret of 24 to 64.
-SHORTEST_NOTIFY_KEY = 24
+MIN_NOTIFY_KEY = 24
 DEFAULT_DATABASE = "sqlite:///identity.db"
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
 DEFAULT_STRIPE_API = "https://api.stripe.com"
+# The variables that the web process does not start without.
+WEB_NEEDS = ("STRIPE_WEBHOOK_SECRET",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,14 @@ class Settings:
 
     @property
     def livemode(self) -> bool:
-        """The mode of the API key: test where there is none."""
+        """The mode of the API key: test if there is none."""
         return self.stripe_api_key is not None and "_live_" in str(self.stripe_api_key)
 
     @property
     def policy(self) -> Policy:
         """What the handlers may ask for under these settings."""
         return Policy(
-            check_back=self.stripe_api_key is not None,
+            recheck=self.stripe_api_key is not None,
             notify=bool(self.notify_url or self.subscriber or self.notify_stream),
             max_attempts=self.max_attempts,
             redact_after_days=self.redact_after_days,
@@ -155,7 +155,7 @@ def _notify_secrets(text: str) -> tuple[Secret, ...]:
             key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
         except ValueError:
             key = b""
-        if not secret.startswith("whsec_") or len(key) < SHORTEST_NOTIFY_KEY:
+        if not secret.startswith("whsec_") or len(key) < MIN_NOTIFY_KEY:
             raise ValueError("has to be one or several whsec_… of 24 bytes or more in base64")
     return tuple(Secret(secret) for secret in _list(text))
 
@@ -180,8 +180,8 @@ def _api_key(text: str) -> Secret:
 
 def _tokens(text: str) -> tuple[Secret, ...]:
     tokens = _list(text)
-    if any(len(token) < SHORTEST_TOKEN or not token.isascii() for token in tokens):
-        raise ValueError(f"has a token of under {SHORTEST_TOKEN} ASCII characters")
+    if any(len(token) < MIN_TOKEN or not token.isascii() for token in tokens):
+        raise ValueError(f"has a token of under {MIN_TOKEN} ASCII characters")
     return tuple(Secret(token) for token in tokens)
 
 
@@ -203,22 +203,12 @@ def _callback_url(text: str) -> str:
 
 
 def _redis_url(text: str) -> Secret:
-    if not text.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("has to start with redis://, rediss:// or unix://")
-    try:
-        parse_url(text)
-    except ValueError:
-        raise ValueError("is not an address that Redis' client can read") from None
+    check_redis_url(text)
     return Secret(text)
 
 
 def _database_url(text: str) -> Secret:
-    if not re.match(r"(sqlite|postgres|postgresql|postgresql\+psycopg)://", text):
-        raise ValueError("has to start with postgres://, postgresql:// or sqlite:///")
-    try:
-        make_url(text)
-    except (ArgumentError, ValueError):
-        raise ValueError("is not an address that SQLAlchemy can read") from None
+    parse_database_url(text)
     return Secret(text)
 
 

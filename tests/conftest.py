@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from redis import Redis
 
-from app.cli.local.valkey import Valkey
+from app.local.valkey import Valkey
 from app.queue.connection import open_redis
+from tests.sandbox.processes import Sandbox, running
+from tests.support.account import Account, opened_account
+from tests.support.deployment import Deployment, opened_deployment
+from tests.support.postgres import Postgres, postgres_server
+from tests.support.stores import migrated_file
 
 # Tests press Ctrl-C. A script that runs them in the background has it ignored, and what it starts
 # inherits that.
@@ -29,3 +36,52 @@ def redis(valkey: Valkey) -> Iterator[Redis]:
     with open_redis(valkey.url) as client:
         client.flushall()
         yield client
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of this test process' own."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file without rows, to copy."""
+    return migrated_file(tmp_path_factory.mktemp("migrated"))
+
+
+@pytest.fixture
+def database_url(migrated: Path, tmp_path: Path) -> str:
+    """The URL of a migrated ledger without rows, this test's own."""
+    return f"sqlite:///{shutil.copy(migrated, tmp_path / 'ledger.db')}"
+
+
+@pytest.fixture
+def deployment(redis: Redis, valkey: Valkey, database_url: str) -> Iterator[Deployment]:
+    """An empty queue and an empty ledger."""
+    with opened_deployment(valkey.url, database_url) as deployment:
+        yield deployment
+
+
+@pytest.fixture(scope="module")
+def stripe_process() -> Iterator[Sandbox]:
+    """A local Stripe, with all that its module's tests leave there."""
+    with running("--seed", "21") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(stripe_process: Sandbox) -> Iterator[Sandbox]:
+    """A Stripe that has no faults until the test asks for one."""
+    yield stripe_process
+    stripe_process.control("DELETE", "/faults")
+
+
+@pytest.fixture
+def account(
+    stripe_process: Sandbox, redis: Redis, valkey: Valkey, database_url: str
+) -> Iterator[Account]:
+    """A team's account at it, with an empty queue and an empty ledger."""
+    with opened_account(stripe_process, valkey.url, database_url) as account:
+        yield account

@@ -1,0 +1,1 @@
+"""The processes that work: event workers, effects workers and the clock."""

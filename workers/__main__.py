@@ -12,17 +12,18 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 
-from redis.exceptions import ConnectionError, TimeoutError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.domain.errors import Misconfigured, QueueUnavailable
-from app.ledger.engine import open_engine
 from app.logs import configure, get_logger
 from app.notifications import subscriber
-from app.queue.connection import open_redis
-from app.queue.jobs import JobQueue
+from app.queue.transitions import JobQueue
 from app.settings import Settings
+from app.stores import Stores
 from workers.clock import TICK, Clock
-from workers.jobs import Context, call
+from workers.context import Context
+from workers.jobs import call
 from workers.supervisor import Child, Supervisor, orphaned
 from workers.worker import Worker
 
@@ -36,7 +37,7 @@ def work(
     settings: Settings,
     parent: int,
     holder: str,
-    queue_of: Callable[[Context], JobQueue],
+    queue_of: Callable[[Stores], JobQueue],
     over_by: ctypes.c_double,
 ) -> None:
     """One worker of one queue, until it is told to stop.
@@ -45,15 +46,16 @@ def work(
     supervisor has seen that one end, so what it still held is taken up at once.
     """
     context = Context.of(settings)
+    queue = queue_of(context.stores)
 
     def progress(limit: float) -> None:
         over_by.value = time.monotonic() + limit if limit else 0.0
 
     while not orphaned(parent):
         try:
-            queue_of(context).release(dead_holder=holder)
+            queue.rescue(dead_holder=holder)
             worker = Worker(
-                queue_of(context),
+                queue,
                 partial(call, context=context),
                 lease=settings.lease_seconds,
                 token=lambda: holder + uuid.uuid4().hex,
@@ -63,7 +65,7 @@ def work(
             )
             worker.work()
             return
-        except (ConnectionError, TimeoutError, QueueUnavailable) as error:
+        except (RedisConnectionError, RedisTimeoutError, QueueUnavailable) as error:
             log.warning("waiting for Redis", error=type(error).__name__)
             time.sleep(REDIS_RETRY)
 
@@ -77,28 +79,10 @@ def tick(settings: Settings, parent: int, over_by: ctypes.c_double) -> None:
         time.sleep(TICK)
 
 
-def refuse_unreadable(settings: Settings) -> None:
-    """Raises Misconfigured for an address that every child would die of, over and over."""
-    problems = []
-    for name, address, use in (
-        ("DATABASE_URL", settings.database_url, open_engine),
-        ("REDIS_URL", settings.redis_url, open_redis),
-    ):
-        try:
-            use(str(address))  # connects to nothing
-        except Misconfigured as error:
-            problems += error.problems
-        except ValueError:  # its text may quote the address
-            problems.append(f"{name} is not an address that can be read")
-    if problems:
-        raise Misconfigured(problems)
-
-
 def main() -> None:
-    """Exit code 0 after SIGTERM, 2 where a setting is wrong."""
+    """Exit code 0 after SIGTERM, 2 if a setting is wrong."""
     try:
         settings = Settings.from_environment(os.environ)
-        refuse_unreadable(settings)
         if settings.subscriber is not None:
             subscriber.load(settings.subscriber)  # before the fork, so each child has it
     except Misconfigured as error:
@@ -110,14 +94,14 @@ def main() -> None:
     events = [
         Child(
             f"events-{number}",
-            partial(work, settings, parent, f"{house}-e{number}-", lambda c: c.events),
+            partial(work, settings, parent, f"{house}-e{number}-", lambda stores: stores.events),
         )
         for number in range(1, settings.event_workers + 1)
     ]
     effects = [
         Child(
             f"effects-{number}",
-            partial(work, settings, parent, f"{house}-f{number}-", lambda c: c.effects),
+            partial(work, settings, parent, f"{house}-f{number}-", lambda stores: stores.effects),
         )
         for number in range(1, settings.effect_workers + 1)
     ]

@@ -7,24 +7,23 @@ from collections.abc import Callable
 
 from app.domain.errors import Permanent, Transient
 from app.logs import get_logger
-from app.queue.model import effect_job
-from workers.jobs import Context
-from workers.rounds import rounds_of
+from app.operations.effects import enqueue_unsent
+from workers.context import Context
+from workers.periodic import periodic_tasks
 
 log = get_logger("clock")
 
 # Seconds between two looks at the leases and at what is due.
 TICK = 1.0
 # Seconds between two looks at the ledger for effects that no queue holds.
-EFFECTS_EVERY = 15.0
-# Seconds an effect may wait for its own process to queue it.
+EFFECTS_INTERVAL = 15.0
+# Seconds an effect may wait for its own process to enqueue it.
 EFFECT_GRACE = 30
-# Seconds past its time after which an effect is put into the queue again, in case Redis was lost.
-# One that is still there, or is a dead letter, stays as it is.
+# Seconds past its time after which an effect is enqueued again, in case Redis was lost. One that is
+# still there, or is a dead letter, stays as it is.
 EFFECT_OVERDUE = 3600
-EFFECTS_AT_ONCE = 500
-# Seconds between two looks whether it is time for one of the rounds that ask Stripe.
-ROUNDS_EVERY = 5.0
+# Seconds between two looks whether it is time for one of the tasks that ask Stripe.
+TASKS_INTERVAL = 5.0
 
 
 class Clock:
@@ -34,31 +33,32 @@ class Clock:
         """`monotonic` gives seconds for the clock's own rhythm."""
         self._context = context
         self._monotonic = monotonic
-        self._next_effects = self._next_rounds = monotonic()
-        self._rounds = rounds_of(context)
+        self._next_effects = self._next_tasks = monotonic()
+        self._tasks = periodic_tasks(context)
 
     def run_once(self) -> None:
         """Do all that is due now. What a store cannot take now is tried at the next turn."""
-        for queue in (self._context.events, self._context.effects):
-            self._try(f"release {queue.queue.name}", queue.release)
+        for queue in (self._context.stores.events, self._context.stores.effects):
+            self._try(f"rescue {queue.spec.name}", queue.rescue)
+            self._try(f"promote {queue.spec.name}", queue.promote)
         if self._monotonic() >= self._next_effects:
-            self._next_effects = self._monotonic() + EFFECTS_EVERY
-            self._try("queue effects", self.queue_effects)
-        if self._monotonic() >= self._next_rounds:
-            self._next_rounds = self._monotonic() + ROUNDS_EVERY
-            for each in self._rounds:  # they go on beside the ticks, which must not wait for Stripe
-                self._try("begin a round", each.begin)
+            self._next_effects = self._monotonic() + EFFECTS_INTERVAL
+            self._try("enqueue effects", self.enqueue_effects)
+        if self._monotonic() >= self._next_tasks:
+            self._next_tasks = self._monotonic() + TASKS_INTERVAL
+            for task in self._tasks:  # they go on beside the ticks, which must not wait for Stripe
+                self._try("begin a periodic task", task.begin)
 
-    def queue_effects(self) -> int:
-        """Queue the effects that no queue may hold: see `Ledger.effects_due_unsent`."""
-        now = self._context.now()
-        rows = self._context.ledger.effects_due_unsent(
-            int(now) - EFFECT_GRACE, EFFECTS_AT_ONCE, overdue=int(now) - EFFECT_OVERDUE
+    def enqueue_effects(self) -> int:
+        """Enqueue the effects that no queue may hold; returns how many."""
+        now, stores = self._context.now(), self._context.stores
+        return enqueue_unsent(
+            stores.effects,
+            stores.ledger,
+            before=int(now) - EFFECT_GRACE,
+            overdue=int(now) - EFFECT_OVERDUE,
+            now=now,
         )
-        if rows:
-            self._context.effects.accept_all([effect_job(row, now) for row in rows])
-            self._context.ledger.mark_enqueued([row.id for row in rows], int(now))
-        return len(rows)
 
     def _try(self, what: str, step: Callable[[], object]) -> None:
         try:

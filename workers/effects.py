@@ -4,112 +4,106 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from app.domain.effects import EffectRow, Notify
-from app.ledger.upkeep import SessionKey
+from app.domain.effects import Cancel, Notify, PendingEffect, Purge, Recheck, Redact
+from app.operations.apply import apply_observations
+from app.operations.effects import enqueue_effects
+from app.operations.notify import CALLBACK, STREAM, SUBSCRIBER
 from app.operations.sweep import ask_stripe
 from app.queue.dead_letters import DeadLetters
-from app.stripe_api import StripeApi, StripeRefused, StripeUnavailable
-
-if TYPE_CHECKING:
-    from workers.jobs import Context
+from app.stripe.errors import StripeRefused, StripeUnavailable
+from workers.context import Context
 
 Outcome = Literal["done", "dropped"]
-Runner = Callable[[EffectRow, "Context"], Outcome]
+Runner = Callable[[PendingEffect, Context], Outcome]
 
 
 # No runner sends an idempotency key: with one, Stripe would answer every later try with a 500 that
 # it stored at the first. Each looks before it acts, so none is needed.
-def _api(row: EffectRow, context: Context) -> StripeApi | None:
-    """The API that knows the row's session: none without a key, or with one of the other mode."""
-    return context.stripe if row.livemode == context.settings.livemode else None
-
-
-def check_back(row: EffectRow, context: Context) -> Outcome:
+def recheck(effect: PendingEffect, context: Context) -> Outcome:
     """Ask Stripe what is true of the session, and merge the answer."""
-    stripe = _api(row, context)
-    if stripe is None:
+    if context.stores.stripe_for(effect.livemode) is None:
         return "dropped"
-    session = SessionKey(row.session_id, row.account, row.livemode)
-    upkeep, now = context.ledger.upkeep, int(context.now())
-    known = ask_stripe(session, stripe, upkeep, context.apply, now)
-    return "done" if known else "dropped"
+    return "done" if ask_stripe(effect.session, context.stores, context.now()) else "dropped"
 
 
-def cancel(row: EffectRow, context: Context) -> Outcome:
+def cancel(effect: PendingEffect, context: Context) -> Outcome:
     """Close the session, unless the person has gone on meanwhile."""
-    stripe = _api(row, context)
+    stripe = context.stores.stripe_for(effect.livemode)
     if stripe is None:
         return "dropped"
-    seen = stripe.retrieve(row.session_id, row.account)
-    if seen.status == "requires_input":
+    answer = stripe.retrieve(effect.session_id, effect.account)
+    if answer.snapshot.status == "requires_input":
         try:
-            seen = stripe.cancel(row.session_id, row.account)
+            answer = stripe.cancel(effect.session_id, effect.account)
         except StripeRefused:
-            seen = stripe.retrieve(row.session_id, row.account)
-            if seen.status == "requires_input":
+            answer = stripe.retrieve(effect.session_id, effect.account)
+            if answer.snapshot.status == "requires_input":
                 raise
-    context.apply(seen)
+    apply_observations([answer], context.stores, context.now())
     return "done"
 
 
-def redact(row: EffectRow, context: Context) -> Outcome:
+def redact(effect: PendingEffect, context: Context) -> Outcome:
     """Have the session redacted; one that is being processed is tried again later."""
-    stripe = _api(row, context)
+    stripe = context.stores.stripe_for(effect.livemode)
     if stripe is None:
         return "dropped"
-    seen = stripe.retrieve(row.session_id, row.account)
-    if seen.redaction is None:
-        if seen.status == "processing":
+    answer = stripe.retrieve(effect.session_id, effect.account)
+    if answer.snapshot.redaction is None:
+        if answer.snapshot.status == "processing":
             raise StripeUnavailable("a session cannot be redacted while it is processing")
         try:
-            seen = stripe.redact(row.session_id, row.account)
+            answer = stripe.redact(effect.session_id, effect.account)
         except StripeRefused:
             # Stripe redacts from `requires_input` and `verified`: a session that was closed before
             # anything was given to it holds nothing.
-            if seen.status != "canceled":
+            if answer.snapshot.status != "canceled":
                 raise
             return "dropped"
-    context.apply(seen)
+    apply_observations([answer], context.stores, context.now())
     return "done"
 
 
-def purge(row: EffectRow, context: Context) -> Outcome:
-    """Take the reference out of the redacted session's dead letters: the ledger knows it."""
-    for queue in (context.events, context.effects):
-        for letter in DeadLetters(queue.connection, queue.queue):
+def purge(effect: PendingEffect, context: Context) -> Outcome:
+    """Remove the reference from the redacted session's dead letters: the ledger knows it."""
+    for queue in (context.stores.events, context.stores.effects):
+        for letter in DeadLetters(queue.connection, queue.spec):
             payload = letter.payload
             # A notification that waits to be replayed is about the reference itself.
-            told = str(payload.get("kind", "")).startswith(Notify.kind)
-            if payload.get("session_id") == row.session_id and not told:
+            notifies = payload.get("kind") in NOTIFICATIONS
+            if payload.get("session_id") == effect.session_id and not notifies:
                 bare = {"reference": None, "reference_source": 0}
                 kept = {name: bare.get(name, value) for name, value in payload.items()}
                 queue.rewrite(letter.id, kept)
     return "done"
 
 
-def notify(row: EffectRow, context: Context) -> Outcome:
-    """Tell the one receiver that is configured, or split into one effect for each."""
-    parts = context.receivers.split(row)
+def notify(effect: PendingEffect, context: Context) -> Outcome:
+    """Notify the one receiver that is configured, or split into one effect for each."""
+    parts = context.receivers.split(effect)
     if len(parts) == 1:
-        return notify_one(replace(row, kind=parts[0].kind), context)
-    context.queue(context.ledger.add_effects(parts, int(context.now())))
+        return notify_one(replace(effect, kind=parts[0].kind), context)
+    added = context.stores.ledger.add_effects(parts, int(context.now()))
+    enqueue_effects(added, context.stores.effects, context.now())
     return "done" if parts else "dropped"
 
 
-def notify_one(row: EffectRow, context: Context) -> Outcome:
-    """Tell one receiver how the reference stands now."""
-    return "done" if context.receivers.tell(row, int(context.now())) else "dropped"
+def notify_one(effect: PendingEffect, context: Context) -> Outcome:
+    """Notify one receiver of how the reference stands now."""
+    return "done" if context.receivers.notify(effect, int(context.now())) else "dropped"
 
 
+# A test holds this to every kind of effect that the domain and the receivers can ask for.
 EFFECT_RUNNERS: dict[str, Runner] = {
-    "check_back": check_back,
-    "cancel": cancel,
-    "redact": redact,
-    "purge": purge,
-    "notify": notify,
-    "notify_callback": notify_one,
-    "notify_subscriber": notify_one,
-    "notify_stream": notify_one,
+    Recheck.kind: recheck,
+    Cancel.kind: cancel,
+    Redact.kind: redact,
+    Purge.kind: purge,
+    Notify.kind: notify,
+    CALLBACK: notify_one,
+    SUBSCRIBER: notify_one,
+    STREAM: notify_one,
 }
+NOTIFICATIONS = frozenset({Notify.kind, CALLBACK, SUBSCRIBER, STREAM})

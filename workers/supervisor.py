@@ -18,10 +18,10 @@ log = get_logger("supervisor")
 
 # Heroku kills 30 s after SIGTERM: children get 22, so that we end within 25.
 DRAIN = 22.0
-# Seconds over its time limit after which a job is taken to hang where no signal reaches it.
+# Seconds over its time limit after which a job counts as hanging: no signal reaches it.
 HANG_GRACE = 5.0
 # A child that dies young is started again after a second, doubling to half a minute.
-YOUNG, FIRST_DELAY, LONGEST_DELAY = 10.0, 1.0, 30.0
+YOUNG, FIRST_DELAY, MAX_DELAY = 10.0, 1.0, 30.0
 LOOK_EVERY = 0.5
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -96,7 +96,7 @@ class Supervisor:
             child.delay, child.start_at = FIRST_DELAY, now
         else:
             child.start_at = now + child.delay
-            child.delay = min(child.delay * 2, LONGEST_DELAY)
+            child.delay = min(child.delay * 2, MAX_DELAY)
         log.warning(
             "child died",
             child=child.name,

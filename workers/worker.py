@@ -19,9 +19,9 @@ from rq.worker import WorkerStatus
 from app.domain.errors import QueueUnavailable
 from app.logs import get_logger
 from app.queue.connection import translated_errors
-from app.queue.jobs import JobQueue
 from app.queue.model import Claimed, decode
-from workers.failures import Bury, decide, describe
+from app.queue.retry_policy import Bury, decide, describe
+from app.queue.transitions import JobQueue
 
 log = get_logger("worker")
 
@@ -31,7 +31,7 @@ WORKER_TTL = 60
 # Seconds between looks at `rq suspend`.
 LOOK_AT_SUSPENSION = 1.0
 # Seconds to wait for Redis to come back: first, and at most.
-FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0
+FIRST_WAIT, MAX_WAIT = 0.5, 5.0
 
 Call = Callable[[str, list[Any]], None]
 
@@ -41,7 +41,7 @@ class StopWaiting(Exception):
 
 
 class Worker(SimpleWorker):
-    """Claims jobs of one queue, runs them in this process, and settles them."""
+    """Claims jobs of one queue, runs them in this process, and completes them."""
 
     # RQ logs a job's description, and on failure its arguments.
     log_job_description = False
@@ -63,21 +63,21 @@ class Worker(SimpleWorker):
 
         `token` names a lease, `chance` spreads retries. `progress(limit)` is told before each job
         how long it may take, and 0 after it. The worker stops where `abandoned()`: its supervisor
-        is gone. Raises redis' errors where Redis is away.
+        is gone. Raises redis' errors if Redis is away.
         """
         super().__init__(
-            [queue.queue.name],
+            [queue.spec.name],
             connection=queue.connection,
             serializer=JSONSerializer,
             worker_ttl=WORKER_TTL,
             log_job_description=False,
         )
-        queue.worker_name = self.name
-        self.jobs = JobQueue(queue.connection, queue.queue, self.name)
+        # A claim names its worker, as RQ's own does.
+        self.jobs = JobQueue(queue.connection, queue.spec, self.name)
         self._call = call
         self._lease = lease
         # Half a lease, so that a job begun in its first half ends within it.
-        self.time_limit = max(1, min(queue.queue.time_limit, lease // 2))
+        self.time_limit = max(1, min(queue.spec.time_limit, lease // 2))
         self._token = token
         self._chance = chance
         self._clock = clock
@@ -92,7 +92,7 @@ class Worker(SimpleWorker):
         return connection
 
     def run_maintenance_tasks(self) -> None:
-        """The clock's `release` does what is needed, atomically."""
+        """The clock's `rescue` does what is needed, atomically."""
 
     def bootstrap(self, *_: Any, **__: Any) -> None:
         """Register with RQ and listen to its commands; logging stays as we have set it up."""
@@ -129,7 +129,7 @@ class Worker(SimpleWorker):
         signal.signal(signal.SIGINT, self.request_stop)
         signal.signal(signal.SIGTERM, self.request_stop)
         wait = FIRST_WAIT
-        log.info("worker started", worker=self.name, queue=self.jobs.queue.name)
+        log.info("worker started", worker=self.name, queue=self.jobs.spec.name)
         try:
             while not self._stop_requested:
                 try:
@@ -138,7 +138,7 @@ class Worker(SimpleWorker):
                 except QueueUnavailable as error:
                     log.warning("waiting for Redis", worker=self.name, error=str(error))
                     self._pause(wait)
-                    wait = min(wait * 2, LONGEST_WAIT)
+                    wait = min(wait * 2, MAX_WAIT)
         except StopWaiting:
             pass
         finally:
@@ -152,7 +152,7 @@ class Worker(SimpleWorker):
             self._pause(LOOK_AT_SUSPENSION)
             return 0
         began = self._clock()
-        claimed = self.jobs.claim(self._token(), self._lease, self.jobs.queue.batch)
+        claimed = self.jobs.claim(self._token(), self._lease, self.jobs.spec.batch)
         if not claimed:
             self._wait_for_job()
             return 0
@@ -160,7 +160,7 @@ class Worker(SimpleWorker):
         return self._run_batch(claimed, began)
 
     def _run_batch(self, claimed: list[Claimed], began: float) -> int:
-        """Run jobs one by one; those done are settled in one go, those not begun go back."""
+        """Run jobs one by one; those done are completed in one go, those not begun go back."""
         token, done, run = claimed[0].token, [], 0
         latest_start = began + self._lease - self.time_limit
         for job in claimed:
@@ -169,12 +169,12 @@ class Worker(SimpleWorker):
             run += 1
             if self._run(job):
                 done.append(job.id)
-        self.jobs.settle(token, done)
-        self.jobs.give_back(token, [job.id for job in claimed[run:]])
+        self.jobs.complete(token, done)
+        self.jobs.release(token, [job.id for job in claimed[run:]])
         return run
 
     def _run(self, job: Claimed) -> bool:
-        """True where the job is done; else it was deferred or buried."""
+        """True if the job is done; else it was deferred or buried."""
         self._progress(self.time_limit)
         try:
             with self.death_penalty_class(self.time_limit, JobTimeoutException, job_id=job.id):
@@ -195,11 +195,11 @@ class Worker(SimpleWorker):
             self.jobs.bury(job, decision.reason, error_class, message)
             log.error("job buried", reason=decision.reason, **told)
         else:
-            self.jobs.defer(job, decision.delay, error_class, message)
+            self.jobs.retry_later(job, decision.delay, error_class, message)
             log.warning("job deferred", seconds=round(decision.delay, 1), **told)
 
     def _keep_alive(self) -> None:
-        """Tell RQ that we live, and hear from it whether to rest; both not at every turn."""
+        """Send RQ a sign of life, and ask whether to rest; neither at every turn."""
         now = self._clock()
         self._stop_requested |= self._abandoned()  # before we ask Redis, which may be away as well
         with translated_errors():

@@ -1,9 +1,8 @@
-"""`identity backfill`: accept the events that Stripe has and no delivery has brought."""
+"""`identity backfill`: enqueue the events that Stripe has and no delivery has brought."""
 
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -12,14 +11,14 @@ from typing import Any
 
 import click
 
-from app.cli.context import stores
-from app.cli.terminal import Bar, bar, moment
-from app.operations.backfill import RETENTION, Backfill, Backfilled
-from app.operations.unhurried import UnhurriedStripe
+from app.cli.output import ProgressBar, format_time, resumable_progress
+from app.cli.stores import environment_stores
+from app.domain.durations import DAY, parse_duration
+from app.operations.backfill import Backfill, BackfillProgress
+from app.stripe.retrying import RetryingStripe
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # Seconds between two looks whether the workers have made room.
-LOOK_EVERY = 1.0
+POLL_INTERVAL = 1.0
 
 
 class Moment(click.ParamType[int]):
@@ -28,11 +27,12 @@ class Moment(click.ParamType[int]):
     name = "time"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """Read what was typed; a usage error if it is not a time."""
         if isinstance(value, int):
             return value
-        age = re.fullmatch(r"([0-9]{1,6})([smhd])", str(value))
-        if age is not None:
-            return int(time.time()) - int(age[1]) * UNITS[age[2]]
+        ago = parse_duration(str(value))
+        if ago is not None:
+            return int(time.time()) - ago
         try:
             read = datetime.fromisoformat(str(value))
         except ValueError:
@@ -51,47 +51,39 @@ def backfill(since: int | None, as_json: bool) -> None:
     `dlq replay` is for them. May be broken off, and run twice. The clock does the same every five
     minutes.
     """
-    with stores() as opened, bar("Backfill") as shown:
-        settings = opened.settings
-        run = Backfill(
-            UnhurriedStripe(opened.stripe(), shown.say),
-            opened.ledger,
-            opened.queue("events"),
-            opened.queue("effects"),
-            metadata_keys=settings.reference_metadata_keys,
-            livemode=settings.livemode,
-            now=time.time,
-            tell=shown.say,
-        )
-        result = follow(run, since, shown)
-    click.echo(json.dumps(asdict(result)) if as_json else told(result, since))
+    with environment_stores() as stores, resumable_progress("Backfill") as bar:
+        stripe = RetryingStripe(stores.require_stripe(), bar.report)
+        run = Backfill(stripe, stores, now=time.time, report=bar.report)
+        result = follow(run, since, bar)
+    click.echo(json.dumps(asdict(result)) if as_json else summary(result, since))
 
 
 def follow(
-    run: Backfill, since: int | None, shown: Bar, sleep: Callable[[float], None] = time.sleep
-) -> Backfilled:
-    """Go through to the end, and wait where the workers cannot follow."""
-    result = Backfilled(0, 0, 0)
+    run: Backfill, since: int | None, bar: ProgressBar, sleep: Callable[[float], None] = time.sleep
+) -> BackfillProgress:
+    """Run to the end, and pause while the workers cannot keep up."""
+    result = BackfillProgress(0, 0, 0)
     for result in run.steps(since):
-        found = f"{result.missing} missing of {result.events}, up to {moment(result.reached)}"
-        shown.show(found, result.reached - result.since, result.until - result.since)
+        found = f"{result.missing} missing of {result.events}, up to {format_time(result.reached)}"
+        bar.update(found, result.reached - result.since, result.until - result.since)
         waiting = False
         while run.crowded():
             if not waiting:
-                shown.say("The queue is long: waiting until the workers have made room.")
+                bar.report("The queue is long: waiting until the workers have made room.")
             waiting = True
-            sleep(LOOK_EVERY)
+            sleep(POLL_INTERVAL)
     return result
 
 
-def told(result: Backfilled, since: int | None) -> str:
-    """The summary for people."""
+def summary(result: BackfillProgress, since: int | None) -> str:
+    """The result for people."""
+    since_text = format_time(result.since)
     lines = [
-        f"{result.missing} of Stripe's {result.events} events since {moment(result.since)} UTC "
+        f"{result.missing} of Stripe's {result.events} events since {since_text} UTC "
         "were missing" + (", and are queued now." if result.missing else ".")
     ]
     if result.unreadable:
         lines.append(f"{result.unreadable} could not be read and were left out.")
-    if since is not None and result.since > since + RETENTION // 30:
+    if since is not None and result.since > since + DAY:
         lines.append("Stripe keeps events for 30 days. For what is older: `import`.")
     return "\n".join(lines)

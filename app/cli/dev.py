@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import signal
 import time
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from app.cli.local.stack import ROOT, NotStarted, Secrets, Stack
 from app.domain.errors import Misconfigured
+from app.local.signals import raise_on_stop_signals
+from app.local.stack import ROOT, NotStarted, Secrets, Stack
 from app.settings import Settings
 
 FOLDER = ROOT / ".data"
@@ -32,12 +31,12 @@ def dev(port: int, sandbox_port: int, folder: Path) -> None:
     kept = _secrets(folder)
     own = os.environ.get("STRIPE_WEBHOOK_SECRET", "")
     if own:
-        Settings.from_environment({"STRIPE_WEBHOOK_SECRET": own})  # says what is wrong with it
+        Settings.from_environment(
+            {"STRIPE_WEBHOOK_SECRET": own}
+        )  # raises Misconfigured if it is wrong
         kept = Secrets(f"{kept.webhook},{own}", kept.api_key, kept.api_token)
     stack = Stack(folder.resolve(), kept, web_port=port, sandbox_port=sandbox_port)
-    # Both, and by name: a shell that starts us in the background has Ctrl-C ignored.
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.default_int_handler)
+    raise_on_stop_signals()
     with stack:
         try:
             stack.start(lambda what: click.echo(f"starting {what} …"))
@@ -53,7 +52,7 @@ def dev(port: int, sandbox_port: int, folder: Path) -> None:
 
 
 def _secrets(folder: Path) -> Secrets:
-    """The folder's own secrets, made at the first start, so that what was told stays true."""
+    """The folder's secrets, created at its first start, so that printed commands keep working."""
     file = folder / "secrets.json"
     if file.exists():
         try:
@@ -62,11 +61,7 @@ def _secrets(folder: Path) -> Secrets:
             raise Misconfigured(
                 [f"{file} cannot be read: delete it to have it made anew"]
             ) from None
-    made = Secrets(
-        webhook="whsec_" + secrets.token_hex(16),
-        api_key="sk_test_" + secrets.token_hex(16),
-        api_token=secrets.token_hex(16),
-    )
+    made = Secrets.random()
     folder.mkdir(parents=True, exist_ok=True)
     file.touch(mode=0o600)
     file.write_text(json.dumps(asdict(made)))

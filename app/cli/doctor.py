@@ -9,8 +9,8 @@ from dataclasses import asdict
 
 import click
 
-from app.operations.checks.finding import Finding
-from app.operations.doctor import examine
+from app.doctor.result import Finding
+from app.doctor.runner import examine
 
 COLOURS = {"ok": "green", "warning": "yellow", "wrong": "red"}
 
@@ -35,14 +35,15 @@ def doctor(as_json: bool) -> None:
 
 
 def worst(findings: Sequence[Finding]) -> str:
-    """The state of the whole."""
+    """The state of the deployment: that of its worst finding."""
     states = {finding.state for finding in findings}
     return next((state for state in ("wrong", "warning") if state in states), "ok")
 
 
 def line_of(finding: Finding) -> str:
-    """One line for a person; colour is left out where nobody sees it."""
+    """One line for a person; click leaves the colour out if the output is no terminal."""
     state = click.style(f"{finding.state:<7}", fg=COLOURS[finding.state])
-    # What is told may quote a server: no line break or escape of its gets to the terminal.
-    told = "".join(c if c.isprintable() else "?" for c in f"{finding.told}. {finding.do}".strip())
-    return f"{state}  {finding.name:<20}  {told}"
+    text = f"{finding.message}. {finding.hint}".strip()
+    # It may quote a server, whose line breaks and escapes must not reach the terminal.
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    return f"{state}  {finding.name:<20}  {text}"

@@ -1,4 +1,4 @@
-"""`identity import`: adopt an account that has sessions already."""
+"""`identity import`: read the sessions that an account has already into the ledger."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import asdict
 
 import click
 
-from app.cli.context import stores
-from app.cli.terminal import bar, moment
-from app.operations.adopt import Adopted, Adoption
-from app.operations.unhurried import UnhurriedStripe
+from app.cli.output import format_time, resumable_progress
+from app.cli.stores import environment_stores
+from app.operations.import_sessions import ImportProgress, SessionImport
+from app.stripe.retrying import RetryingStripe
 
 
 @click.command("import")
@@ -24,23 +24,23 @@ def import_(restart: bool, as_json: bool) -> None:
     Nobody is notified of what is imported. May be broken off: run again, it goes on from there.
     Afterwards `backfill` adds what the events of the last 30 days tell beyond (failed attempts).
     """
-    with stores() as opened, bar("Import") as shown:
-        adoption = Adoption(
-            UnhurriedStripe(opened.stripe(), shown.say),
-            opened.ledger,
-            livemode=opened.settings.livemode,
+    with environment_stores() as stores, resumable_progress("Import") as bar:
+        session_import = SessionImport(
+            RetryingStripe(stores.require_stripe(), bar.report),
+            stores.ledger,
+            livemode=stores.settings.livemode,
             now=time.time,
-            tell=shown.say,
+            report=bar.report,
         )
-        result = Adopted(resumed=False)
-        for result in adoption.steps(restart):
-            shown.show(f"{result.sessions} sessions, back to {moment(result.reached)}")
-        shown.show(f"{result.sessions} sessions", 1, 1)
-    click.echo(json.dumps(asdict(result)) if as_json else told(result))
+        result = ImportProgress(resumed=False)
+        for result in session_import.steps(restart):
+            bar.update(f"{result.sessions} sessions, back to {format_time(result.reached)}")
+        bar.update(f"{result.sessions} sessions", 1, 1)
+    click.echo(json.dumps(asdict(result)) if as_json else summary(result))
 
 
-def told(result: Adopted) -> str:
-    """The summary for people."""
+def summary(result: ImportProgress) -> str:
+    """The result for people."""
     lines = [f"{result.sessions} sessions are in the ledger now."]
     if result.resumed:
         lines.append("An earlier import was gone on with; its own are not counted here.")

@@ -46,7 +46,7 @@ for command in (
 
 
 def main() -> None:
-    """Exit code 0, 1 where something failed, 2 where the call or a setting is wrong."""
+    """Exit code 0; 1 if something failed; 2 if the call or a setting is wrong."""
     try:
         identity(prog_name="identity")
     except Misconfigured as error:

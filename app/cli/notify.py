@@ -10,13 +10,13 @@ from collections.abc import Callable
 import click
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from app.cli.context import Stores, stores
+from app.cli.stores import environment_stores
 from app.domain.errors import Permanent, Transient
-from app.ledger.telling import Telling
 from app.notifications.callback import Told
 from app.notifications.message import ReferenceChanged, sample
-from app.operations.tell import Receivers
+from app.operations.notify import CALLBACK, Receivers
 from app.queue.model import EFFECTS
+from app.stores import Stores
 
 
 @click.group()
@@ -33,49 +33,46 @@ def test(as_json: bool) -> None:
     receiver that had answered 410 is told again from then on, once it takes the sample.
     Exit code 1 where one did not take it, or none is configured.
     """
+    # An installed script would not import SUBSCRIBER from the working directory.
     if "" not in sys.path:
-        sys.path.insert(0, "")  # an installed script does not look for SUBSCRIBER where it is run
-    with stores() as opened:
-        receivers = _receivers(opened)
+        sys.path.insert(0, "")
+    with environment_stores() as stores:
+        receivers = Receivers.of(stores.settings, stores.ledger, stores.redis, time.time)
         if not receivers.senders:
             raise click.ClickException("set NOTIFY_URL, SUBSCRIBER or NOTIFY_STREAM first")
         failed = False
         for kind, send in receivers.senders.items():
-            took, answer = _try(send, sample(opened.settings.livemode))
+            took, answer = _try(send, sample(stores.settings.livemode))
             failed |= not took
             name = kind.removeprefix("notify_")
             if as_json:
                 click.echo(json.dumps({"receiver": name, "took": took, "answer": answer}))
             else:
                 click.echo(f"{name}: {answer}")
-            if took and kind == "notify_callback":
-                _begin_again(opened, receivers.gone_mark)
+            if took and kind == CALLBACK:
+                _resume(stores, receivers.gone_flag)
     if failed:
         raise SystemExit(1)
 
 
-def _receivers(opened: Stores) -> Receivers:
-    telling = Telling(opened.engine)
-    return Receivers.of(opened.settings, telling, opened.ledger.upkeep, opened.redis, time.time)
-
-
 def _try(send: Callable[[ReferenceChanged], object], message: ReferenceChanged) -> tuple[bool, str]:
-    """Whether the receiver took it, and what it said; under the time limit of an effect."""
+    """Whether the receiver took it, and its answer; within the time limit of an effect."""
     try:
         with UnixSignalDeathPenalty(EFFECTS.time_limit, JobTimeoutException):
-            came = send(message)
+            answer = send(message)
     except (Transient, Permanent) as error:
         return False, str(error)
     except JobTimeoutException:
         return False, f"took longer than {EFFECTS.time_limit} s"
-    return True, f"{came.status} in {came.seconds} s" if isinstance(came, Told) else "took it"
+    took_it = f"{answer.status} in {answer.seconds} s" if isinstance(answer, Told) else "took it"
+    return True, took_it
 
 
-def _begin_again(opened: Stores, gone_mark: str) -> None:
-    """A receiver that wanted no more takes messages again."""
+def _resume(stores: Stores, gone_flag: str) -> None:
+    """Clear the flag of a receiver that had answered 410."""
     try:
-        if opened.ledger.upkeep.mark(gone_mark):
-            opened.ledger.upkeep.set_mark(gone_mark, "", int(time.time()))
+        if stores.ledger.cursors.get(gone_flag):
+            stores.ledger.cursors.set(gone_flag, "", int(time.time()))
             click.echo("callback: it had answered 410 and is told again from now on", err=True)
     except (Transient, Permanent) as error:
         raise click.ClickException(f"the ledger does not know that it is back: {error}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import chain
 from typing import TextIO
@@ -13,16 +13,25 @@ from typing import TextIO
 import click
 from rich.table import Table
 
-from app.cli.context import Stores, stores
-from app.cli.terminal import for_tables, moment, plain
-from app.domain.effects import EffectRow
-from app.domain.errors import QueueUnavailable
-from app.domain.event import LAST_METADATA_KEY
-from app.ledger.upkeep import SessionKey
-from app.operations.claim import Claim, Claims
+from app.cli.output import format_time, printable, table_console
+from app.cli.stores import environment_stores
+from app.domain.session import Session
+from app.domain.snapshot import LAST_METADATA_KEY, SessionKey
+from app.operations.claim_orphan import Claim, Claims
 from app.operations.show_reference import session_as_json
-from app.queue.model import effect_job
-from app.stripe_api import open_stripe
+from app.stores import Stores
+
+FAILURES = {
+    "not_an_orphan": "names another reference already",
+    "unknown_session": "is not in the ledger in this mode and account",
+    "unusable_reference": "cannot be claimed for a reference that is empty, or over 5,000 long",
+}
+AT_STRIPE = {
+    "written": "Stripe knows it too.",
+    "refused": "Stripe did not take it into the session's metadata: the ledger alone knows.",
+    "unavailable": "Stripe could not be told: run it again later.",
+    "not_asked": "Stripe was not told: STRIPE_API_KEY is not set, or of the other mode.",
+}
 
 of_mode = click.option(
     "--live/--test", "live", default=None, help="The sessions' mode; else that of STRIPE_API_KEY."
@@ -50,25 +59,35 @@ def list_orphans(live: bool | None, limit: int, after: str, as_json: bool) -> No
 
     Next: `orphans claim SESSION REFERENCE`.
     """
-    with stores() as opened:
-        found = opened.ledger.upkeep.orphans(_mode(opened, live), limit + 1, after)
+    with environment_stores() as stores:
+        found = stores.ledger.orphans.list(_mode(stores, live), limit + 1, after)
     shown, has_more = found[:limit], len(found) > limit
     if as_json:
-        data = [{**session_as_json(session), "account": session.account} for session in shown]
+        data = [{**session_as_json(one), "account": one.snapshot.account} for one in shown]
         click.echo(json.dumps({"data": data, "has_more": has_more}))
         return
     if not shown:
         click.echo("No orphans." if not after else "No more orphans.")
         return
+    table_console().print(_table(shown))
+    if has_more:
+        click.echo(f"There are more: --after {shown[-1].id}")
+
+
+def _table(sessions: Sequence[Session]) -> Table:
     table = Table(box=None)
     for heading in ("session", "status", "created", "last error", "redaction"):
         table.add_column(heading, overflow="fold")
-    for session in shown:
-        error, redaction = session.last_error_code or "-", session.redaction or "-"
-        table.add_row(session.id, session.status, moment(session.created), error, redaction)
-    for_tables().print(table)
-    if has_more:
-        click.echo(f"There are more: --after {shown[-1].id}")
+    for session in sessions:
+        snapshot = session.snapshot
+        table.add_row(
+            session.id,
+            session.status,
+            format_time(snapshot.created),
+            snapshot.last_error_code or "-",
+            snapshot.redaction or "-",
+        )
+    return table
 
 
 @orphans.command()
@@ -94,48 +113,29 @@ def claim(
     """
     if (pairs is None) == (session is None) or (session is None) != (reference is None):
         raise click.UsageError("name a SESSION and its REFERENCE, or give --file")
-    wanted = _read(pairs) if pairs is not None else iter([(str(session), str(reference))])
+    wanted = _read_pairs(pairs) if pairs is not None else iter([(str(session), str(reference))])
     failed = total = 0
-    with stores() as opened:
-        livemode = _mode(opened, live)
-        claims = _claims(opened, livemode)
+    with environment_stores() as stores:
+        livemode = _mode(stores, live)
+        metadata_key = next(iter(stores.settings.reference_metadata_keys), LAST_METADATA_KEY)
+        claims = Claims(stores, metadata_key=metadata_key, now=time.time)
         for id, of in wanted:
             result = claims.claim(SessionKey(id, account, livemode), of)
             total += 1
             failed += not result.counts
-            click.echo(json.dumps(asdict(result)) if as_json else _told(result))
+            click.echo(json.dumps(asdict(result)) if as_json else _summary(result))
     if pairs is not None and not as_json:
         click.echo(f"{total - failed} of {total} sessions count for their references.")
     if failed:
         raise SystemExit(1)
 
 
-def _claims(opened: Stores, livemode: bool) -> Claims:
-    settings, now = opened.settings, int(time.time())
-    effects = opened.queue("effects")
-
-    def queue(rows: tuple[EffectRow, ...]) -> None:
-        try:
-            effects.accept_all([effect_job(row, now) for row in rows])
-        except QueueUnavailable:
-            click.echo("Redis is away: the clock queues what follows when it is back.", err=True)
-
-    return Claims(
-        opened.ledger,
-        open_stripe(settings) if livemode == settings.livemode else None,
-        metadata_key=next(iter(settings.reference_metadata_keys), LAST_METADATA_KEY),
-        policy=settings.policy,
-        now=time.time,
-        queue=queue,
-    )
+def _mode(stores: Stores, live: bool | None) -> bool:
+    return stores.settings.livemode if live is None else live
 
 
-def _mode(opened: Stores, live: bool | None) -> bool:
-    return opened.settings.livemode if live is None else live
-
-
-def _read(file: TextIO) -> Iterator[tuple[str, str]]:
-    """The pairs of a file, read as they are needed; a first line of headings is left out."""
+def _read_pairs(file: TextIO) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of a CSV file; a first line of headings is left out."""
     lines = csv.reader(file)
     first = next(lines, None)
     headed = first is not None and first[:1] == ["session"]
@@ -147,26 +147,13 @@ def _read(file: TextIO) -> Iterator[tuple[str, str]]:
         yield row[0].strip(), row[1].strip()
 
 
-FAILURES = {
-    "not_an_orphan": "names another reference already",
-    "unknown_session": "is not in the ledger in this mode and account",
-    "unusable_reference": "cannot be claimed for a reference that is empty, or over 5,000 long",
-}
-AT_STRIPE = {
-    "written": "Stripe knows it too.",
-    "refused": "Stripe did not take it into the session's metadata: the ledger alone knows.",
-    "unavailable": "Stripe could not be told: run it again later.",
-    "not_asked": "Stripe was not told: STRIPE_API_KEY is not set, or of the other mode.",
-}
-
-
-def _told(result: Claim) -> str:
+def _summary(result: Claim) -> str:
     if not result.counts:
-        return f"{plain(result.session_id)} {FAILURES[result.outcome]}."
+        return f"{printable(result.session_id)} {FAILURES[result.outcome]}."
     counts = "counted for" if result.outcome == "already_claimed" else "counts for"
     already = " already" if result.outcome == "already_claimed" else ""
     why = f" ({result.why})" if result.why else ""
     return (
-        f"{result.session_id} {counts} {plain(result.reference)}{already}, "
+        f"{result.session_id} {counts} {printable(result.reference)}{already}, "
         f"which is {result.status} now. {AT_STRIPE[result.at_stripe]}{why}"
     )

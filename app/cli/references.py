@@ -1,27 +1,28 @@
-"""`identity references`: how a user stands, and why."""
+"""`identity references`: how a user stands and why, and the redaction of all their sessions."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict
 
 import click
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.context import stores
-from app.cli.terminal import for_tables, moment, plain
-from app.domain.errors import Misconfigured, QueueUnavailable
-from app.domain.event import usable_reference
-from app.domain.reference import Standing
+from app.cli.output import format_time, printable, table_console
+from app.cli.stores import environment_stores
+from app.domain.fields import usable_reference
+from app.domain.modes import mode_name
+from app.domain.standing import Standing
 from app.ledger.rows import ReferenceRecord
 from app.operations.redact_reference import redact_reference
 from app.operations.show_reference import as_json as record_as_json
-from app.queue.model import effect_job
+from app.operations.show_reference import unknown_reference
+from app.stores import Stores
 
+# Fields of a standing that are times.
 TIMES = ("since", "verified_at")
 
 
@@ -37,19 +38,17 @@ def references() -> None:
 @click.option("--json", "as_json", is_flag=True, help="What GET /v1/references answers.")
 def show(reference: str, live: bool | None, account: str, as_json: bool) -> None:
     """Show how REFERENCE (a client_reference_id) stands, with its sessions and its timeline."""
-    record = None
-    with stores() as opened:
-        livemode = opened.settings.livemode if live is None else live
-        if usable_reference(reference) is not None:
-            record = opened.ledger.read_reference(reference, account=account, livemode=livemode)
+    with environment_stores() as stores:
+        livemode = stores.settings.livemode if live is None else live
+        record = _read(stores, reference, account, livemode)
     if record is None:
         raise _unknown(livemode, account)
     if as_json:
         click.echo(json.dumps(record_as_json(record)))
         return
-    click.echo(f"{plain(record.client_reference_id)} ({_mode(livemode)} mode)\n")
+    click.echo(f"{printable(record.client_reference_id)} ({mode_name(livemode)} mode)\n")
     _show_standing(record.standing)
-    console = for_tables()
+    console = table_console()
     console.print(_sessions(record))
     console.print(_timeline(record))
 
@@ -66,24 +65,20 @@ def redact(reference: str, account: str, yes: bool, as_json: bool) -> None:
     processed waits until Stripe has decided; Stripe takes up to four days. The standing keeps the
     outcome, and tells that it was redacted.
     """
-    with stores() as opened:
-        if opened.settings.stripe_api_key is None:
-            raise Misconfigured(["STRIPE_API_KEY is not set: only with it can Stripe be asked"])
-        livemode, now = opened.settings.livemode, int(time.time())
-        record = None
-        if usable_reference(reference) is not None:
-            record = opened.ledger.read_reference(reference, account=account, livemode=livemode)
+    with environment_stores() as stores:
+        stores.require_stripe()
+        livemode = stores.settings.livemode
+        record = _read(stores, reference, account, livemode)
         if record is None or not record.sessions:
             raise _unknown(livemode, account)
-        if not yes and any(session.redaction is None for session in record.sessions):
-            told = f"Redact {len(record.sessions)} session(s) of {plain(reference)} for good?"
-            click.confirm(f"{told} ({_mode(livemode)} mode)", abort=True, err=True)
-        found = redact_reference(
-            opened.ledger, reference, account=account, livemode=livemode, now=now
+        if not yes and any(session.snapshot.redaction is None for session in record.sessions):
+            question = (
+                f"Redact {len(record.sessions)} session(s) of {printable(reference)} for good?"
+            )
+            click.confirm(f"{question} ({mode_name(livemode)} mode)", abort=True, err=True)
+        redactions = redact_reference(
+            stores, reference, account=account, livemode=livemode, now=int(time.time())
         )
-        redactions, effects = found or ([], [])
-        with suppress(QueueUnavailable):  # they are in the ledger: the clock queues them later
-            opened.queue("effects").accept_all([effect_job(row, now) for row in effects])
     if as_json:
         sessions = [one.as_json() for one in redactions]
         click.echo(json.dumps({"client_reference_id": reference, "sessions": sessions}))
@@ -102,22 +97,22 @@ def _what_comes_next(asked: int) -> str:
     )
 
 
+def _read(stores: Stores, reference: str, account: str, livemode: bool) -> ReferenceRecord | None:
+    if usable_reference(reference) is None:
+        return None
+    return stores.ledger.read_reference(reference, account=account, livemode=livemode)
+
+
 def _unknown(livemode: bool, account: str) -> click.ClickException:
-    return click.ClickException(
-        f"no session of this client_reference_id is known in {_mode(livemode)} mode"
-        + (f" of {plain(account)}" if account else "")
-    )
-
-
-def _mode(livemode: bool) -> str:
-    return "live" if livemode else "test"
+    where = f"{mode_name(livemode)} mode" + (f" of {printable(account)}" if account else "")
+    return click.ClickException(unknown_reference(where))
 
 
 def _show_standing(standing: Standing) -> None:
     values: Mapping[str, object] = asdict(standing)
     for name, value in values.items():
-        told = moment(value) if name in TIMES and isinstance(value, int) else value
-        click.echo(f"  {name:<16} {'-' if told is None else told}")
+        shown = format_time(value) if name in TIMES and isinstance(value, int) else value
+        click.echo(f"  {name:<16} {'-' if shown is None else shown}")
 
 
 def _sessions(record: ReferenceRecord) -> Table:
@@ -129,11 +124,11 @@ def _sessions(record: ReferenceRecord) -> Table:
         table.add_row(
             session.id + missing,
             session.status,
-            moment(session.status_since),
-            moment(session.created),
+            format_time(session.status_since),
+            format_time(session.snapshot.created),
             str(session.attempts),
-            session.last_error_code or "-",
-            session.redaction or "-",
+            session.snapshot.last_error_code or "-",
+            session.snapshot.redaction or "-",
         )
     return table
 
@@ -144,11 +139,11 @@ def _timeline(record: ReferenceRecord) -> Table:
         table.add_column(heading, overflow="fold")
     for line in record.timeline:
         table.add_row(
-            moment(line.as_of),
+            format_time(line.as_of),
             str(line.version),
             line.status + (f" ({line.last_error_code})" if line.last_error_code else ""),
             line.next_step,
-            Text(line.cause + (f": {plain(line.note)}" if line.note else "")),
+            Text(line.cause + (f": {printable(line.note)}" if line.note else "")),
             line.cause_session_id,
             line.event_id or "-",
         )

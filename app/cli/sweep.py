@@ -1,21 +1,25 @@
-"""`identity sweep`: have Stripe asked now about sessions that no event has told of for long."""
+"""`identity sweep`: have Stripe asked now about sessions that no event has been about for long."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 import click
 
-from app.cli.context import Stores, stores
-from app.cli.terminal import Bar, bar
-from app.operations.sweep import hand_over
-from app.queue.model import effect_job
+from app.cli.output import ProgressBar, resumable_progress
+from app.cli.stores import environment_stores
+from app.operations.effects import enqueue_and_mark
+from app.operations.sweep import enqueue_rechecks
+from app.stores import Stores
 
-# Seconds between two looks at what is under way, and without any answer until we give up.
-LOOK_EVERY = 0.2
-STALLED = 60.0
+POLL_INTERVAL = 0.2
+# Seconds without any outcome after which no worker seems to run.
+STALL_TIMEOUT = 60.0
+# What the status of an effect's job means here; any other means that it is done.
+OUTCOMES = {"failed": "failed", "scheduled": "deferred"}
 
 
 @click.command()
@@ -28,50 +32,56 @@ def sweep(as_json: bool) -> None:
     effects worker: what a sweep finds is told to your system like any other change.
     Exit code 1 where some could not be asked about.
     """
-    with stores() as opened, bar("Sweep") as shown:
-        opened.stripe()
-        outcomes, overdue = _sweep(opened, shown)
+    with environment_stores() as stores, resumable_progress("Sweep") as bar:
+        stores.require_stripe()
+        outcomes, overdue = _sweep(stores, bar)
     if as_json:
-        told = {name: outcomes[name] for name in ("asked", "done", "deferred", "failed", "waiting")}
-        click.echo(json.dumps({**told, "redactions_overdue": overdue}))
+        found = {
+            name: outcomes[name] for name in ("asked", "done", "deferred", "failed", "waiting")
+        }
+        click.echo(json.dumps({**found, "redactions_overdue": overdue}))
     else:
-        click.echo(_told(outcomes, overdue))
+        click.echo(_summary(outcomes, overdue))
     if outcomes["failed"] or outcomes["waiting"]:
         raise SystemExit(1)
 
 
-def _sweep(opened: Stores, shown: Bar) -> tuple[Counter[str], int]:
+def _sweep(stores: Stores, bar: ProgressBar) -> tuple[Counter[str], int]:
+    """Recheck all due sessions; returns the outcomes, and how many redactions are overdue."""
     outcomes: Counter[str] = Counter()
-    queue, now = opened.queue("effects"), int(time.time())
-    for rows in hand_over(opened.ledger, livemode=opened.settings.livemode, now=now):
-        queue.accept_all([effect_job(row, now) for row in rows])
-        opened.ledger.mark_enqueued([row.id for row in rows], now)
-        outcomes["asked"] += len(rows)
-        outcomes += _outcomes(opened, [row.id for row in rows], outcomes["done"], shown)
+    now = int(time.time())
+    for effects in enqueue_rechecks(stores.ledger, livemode=stores.settings.livemode, now=now):
+        enqueue_and_mark(effects, stores.effects, stores.ledger, now)
+        outcomes["asked"] += len(effects)
+        outcomes += _await_outcomes(
+            stores, [effect.id for effect in effects], outcomes["done"], bar
+        )
         if outcomes["waiting"]:
             break  # no worker runs: the rest stays due
-    return outcomes, opened.ledger.upkeep.overdue_redactions(now)
+    return outcomes, stores.ledger.polling.overdue_redactions(now)
 
 
-def _outcomes(opened: Stores, ids: list[str], before: int, shown: Bar) -> Counter[str]:
-    """Wait until each has ended, or none has for too long; how many ended how."""
-    queue, moved = opened.queue("effects"), time.monotonic()
+def _await_outcomes(
+    stores: Stores, ids: Sequence[str], done_before: int, bar: ProgressBar
+) -> Counter[str]:
+    """Wait until each effect has an outcome, or none has had one for too long; count them."""
+    last_outcome = time.monotonic()
     found: Counter[str] = Counter()
     left = set(ids)
-    while left and time.monotonic() - moved < STALLED:
-        for id, status in queue.statuses(sorted(left)).items():
+    while left and time.monotonic() - last_outcome < STALL_TIMEOUT:
+        for id, status in stores.effects.statuses(sorted(left)).items():
             if status not in ("queued", "started"):
-                moved = time.monotonic()
+                last_outcome = time.monotonic()
                 left.discard(id)
-                found[{"failed": "failed", "scheduled": "deferred"}.get(status or "", "done")] += 1
-        shown.show(f"{before + found['done']} answered", len(ids) - len(left), len(ids))
+                found[OUTCOMES.get(status or "", "done")] += 1
+        bar.update(f"{done_before + found['done']} answered", len(ids) - len(left), len(ids))
         if left:
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_INTERVAL)
     found["waiting"] = len(left)
     return found
 
 
-def _told(outcomes: Counter[str], overdue: int) -> str:
+def _summary(outcomes: Counter[str], overdue: int) -> str:
     lines = [f"{outcomes['asked']} sessions were due; Stripe was asked about {outcomes['done']}."]
     if outcomes["deferred"]:
         lines.append(f"{outcomes['deferred']} are tried again later by themselves.")

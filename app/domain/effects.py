@@ -1,34 +1,33 @@
-"""What a handler may ask for, and what it is given to decide on."""
+"""What a handler may ask for: something to do after the commit (the transactional outbox)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from app.domain.reference import Standing
-from app.domain.session import Observation, Session
+from app.domain.durations import MINUTE
+from app.domain.snapshot import SessionKey
 
 # "Most verification checks take less than one minute" (Stripe): a quarter of an hour is overdue.
-PROCESSING_CHECK_BACK = 15 * 60
+PROCESSING_OVERDUE = 15 * MINUTE
 # An API answer counts for the second before its Date, so it outranks the tied second from +2 on.
-TIE_CHECK_BACK = 3
-DAY = 24 * 60 * 60
+TIE_RECHECK_AFTER = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Tell the team's own system of the reference's new standing."""
+    """Notify the team's own system of the reference's new standing."""
 
     kind: ClassVar[str] = "notify"
     after: int = 0  # seconds to wait
 
 
 @dataclass(frozen=True, slots=True)
-class CheckBack:
+class Recheck:
     """Ask Stripe what is true of the session, and merge the answer."""
 
     after: int
-    kind: ClassVar[str] = "check_back"
+    kind: ClassVar[str] = "recheck"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,46 +54,19 @@ class Purge:
     after: int = 0
 
 
-Effect = Notify | CheckBack | Cancel | Redact | Purge
+Effect = Notify | Recheck | Cancel | Redact | Purge
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the team has switched on."""
+def effect_id(cause: str, kind: str, *parts: str) -> str:
+    """The id of an effect: the same cause asks for the same effect once, however often it comes.
 
-    check_back: bool = True  # off where there is no API key to ask with
-    notify: bool = False
-    max_attempts: int | None = None
-    redact_after_days: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What an observation did: its session and its reference's standing, before and after.
-
-    The standings are None for an orphan, and `before` is None for what was never seen.
+    `parts` tell it from others of its cause and kind.
     """
-
-    observation: Observation
-    session_before: Session | None
-    session: Session
-    standing_before: Standing | None
-    standing: Standing | None
-    policy: Policy
-
-    @property
-    def standing_changed(self) -> bool:
-        """Whether the reference now stands otherwise than before the observation."""
-        return self.standing is not None and self.standing != self.standing_before
-
-
-def tell(change: Change) -> list[Effect]:
-    """The team hears of a changed standing: what every handler asks for, and all that some do."""
-    return [Notify()] if change.policy.notify and change.standing_changed else []
+    return "-".join((cause, kind, *parts))
 
 
 @dataclass(frozen=True, slots=True)
-class EffectRow:
+class PendingEffect:
     """An effect as the ledger keeps it and the effects worker runs it."""
 
     id: str
@@ -103,20 +75,33 @@ class EffectRow:
     livemode: bool
     session_id: str
     reference: str | None
-    version: int | None  # the standing's version that asked for it
+    version: int | None  # the version of the standing that asked for it
     due: int  # Unix seconds
 
     @classmethod
-    def asked(
-        cls, kind: str, session_id: str, account: str, livemode: bool, *, mark: str, now: int
-    ) -> EffectRow:
+    def on_session(
+        cls, kind: str, session: SessionKey, *, occasion: str, now: int
+    ) -> PendingEffect:
         """An effect on a session that no observation asked for, due at once.
 
-        `mark` tells it from others of its kind on the session. It names no reference: only a
+        `occasion` tells it from others of its kind on the session. It names no reference: only a
         notification is about one.
         """
-        id = f"{session_id}-{mark}-{kind}"
-        return cls(id, kind, account, livemode, session_id, None, None, due=now)
+        return cls(
+            id=effect_id(f"{session.id}-{occasion}", kind),
+            kind=kind,
+            account=session.account,
+            livemode=session.livemode,
+            session_id=session.id,
+            reference=None,
+            version=None,
+            due=now,
+        )
+
+    @property
+    def session(self) -> SessionKey:
+        """The session that it is about."""
+        return SessionKey(self.session_id, self.account, self.livemode)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able form for the queue."""

@@ -8,7 +8,7 @@ class IdentityError(Exception):
 
 
 class Misconfigured(IdentityError):
-    """A setting is missing or wrong: mend the environment and start again."""
+    """A setting is missing or wrong: correct the environment and start again."""
 
     def __init__(self, problems: list[str]) -> None:
         """`problems` holds one readable line for each setting."""
@@ -38,7 +38,7 @@ class Conflict(Rejected):
 
 
 class Transient(IdentityError):
-    """Time mends it: tried again later by itself."""
+    """It passes with time: tried again later by itself."""
 
 
 class Retry(Transient):
@@ -55,7 +55,7 @@ class QueueUnavailable(Transient):
 
 
 class Permanent(IdentityError):
-    """Time does not mend it: put to the dead letters at once, for a person to look at."""
+    """It does not pass with time: put to the dead letters at once, for a person to look at."""
 
 
 class UnknownJobFunction(Permanent):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
-# Where a reference was found, the stronger the higher.
-METADATA = 1
-CLIENT_REFERENCE_ID = 2
+from app.domain.fields import flag, mapping
+from app.domain.snapshot import SessionKey, Snapshot, read_snapshot
 
 REDACTIONS = (None, "validated", "processing", "redacted")
 
@@ -18,70 +18,97 @@ UNTIMED_ATTEMPT = ""
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One sight of a session: an event's snapshot, or an API answer."""
+    """A snapshot with when and how it was seen: by an event, or by an API answer."""
 
     name: str  # what routes it to a handler: the last part of the event's type
-    session_id: str
-    account: str
-    livemode: bool
-    created: int
-    type: str | None
-    status: str
-    last_error_code: str | None
-    report: str | None
-    redaction: str | None
-    reference: str | None
-    reference_source: int
+    snapshot: Snapshot
     as_of: int  # seconds: event.created, or an API answer's Date less one
     event_id: str  # "" for an API answer
-    transition: bool  # True where this is the event that tells of entering `status`
+    transition: bool  # True if this is the event that tells of entering the status
+
+    @property
+    def key(self) -> SessionKey:
+        """What identifies its session."""
+        return self.snapshot.key
 
     @property
     def cause(self) -> str:
-        """What names this sight in the timeline and in its effects' ids."""
-        return self.event_id or f"{self.session_id}-{self.as_of}-{self.status}"
+        """What names it in the timeline and in the ids of its effects."""
+        return self.event_id or f"{self.snapshot.id}-{self.as_of}-{self.snapshot.status}"
+
+
+class Since(NamedTuple):
+    """When a session came to a status: the second it was entered, or else was first seen."""
+
+    entered: bool  # an event told of entering it
+    at: int  # Unix seconds
+
+    @property
+    def order(self) -> tuple[bool, int]:
+        """The greater wins: entered over seen; then the last entry, or the first sighting."""
+        return (self.entered, self.at if self.entered else -self.at)
+
+
+class ReferenceClaim(NamedTuple):
+    """Which reference a session belongs to, and how strongly: the greater wins."""
+
+    source: int
+    as_of: int
+    reference: str  # "" for none
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
     """The join of a session's observations. Equal sets of observations give equal sessions."""
 
-    id: str
-    account: str
-    livemode: bool
-    created: int
-    type: str | None
-    status: str
-    last_error_code: str | None
-    report: str | None
+    snapshot: Snapshot
     as_of: int
     event_id: str
-    redaction: str | None
     redaction_since: int | None  # the first second at which a redaction was seen, of any state
-    reference: str | None
-    reference_source: int
     reference_as_of: int
-    # Per status: the second of the last event that entered it (positive) or, where only API
-    # answers or later events showed it, the first second it was seen (negative). The larger wins.
-    since: Mapping[str, int] = field(default_factory=dict)
+    since: Mapping[str, Since] = field(default_factory=dict)  # by status
     failed_attempts: frozenset[str] = frozenset()
+
+    @property
+    def key(self) -> SessionKey:
+        """What identifies it."""
+        return self.snapshot.key
+
+    @property
+    def id(self) -> str:
+        """Its vs_… id."""
+        return self.snapshot.id
+
+    @property
+    def status(self) -> str:
+        """Its status, the latest known."""
+        return self.snapshot.status
+
+    @property
+    def claim(self) -> ReferenceClaim:
+        """The reference it belongs to."""
+        snapshot = self.snapshot
+        return ReferenceClaim(
+            snapshot.reference_source, self.reference_as_of, snapshot.reference or ""
+        )
 
     @property
     def register(self) -> tuple[int, int, str, str, str, str]:
         """What orders the status fields. The last parts only make equal keys mean equal values."""
+        snapshot = self.snapshot
         return (
             self.as_of,
-            rank(self.status, self.last_error_code),
+            rank(snapshot.status, snapshot.last_error_code),
             self.event_id,
-            self.status,
-            self.last_error_code or "",
-            self.report or "",
+            snapshot.status,
+            snapshot.last_error_code or "",
+            snapshot.report or "",
         )
 
     @property
     def status_since(self) -> int:
         """The second since which the session has its status."""
-        return abs(self.since[self.status])
+        return self.since[self.status].at
 
     @property
     def attempts(self) -> int:
@@ -89,10 +116,31 @@ class Session:
         return len(self.failed_attempts - {UNTIMED_ATTEMPT}) or len(self.failed_attempts)
 
 
+def api_answer(
+    session: Mapping[str, Any], *, account: str, date: int, metadata_keys: Sequence[str] = ()
+) -> Observation:
+    """What an API answer shows of a session; `date` is its Date header in Unix seconds.
+
+    It counts for the second before, so it never outranks an event of its own second.
+    Raises UnreadableEvent if a field does not have the form Stripe documents.
+    """
+    livemode = flag(mapping(session, "the session"), "livemode")
+    snapshot = read_snapshot(
+        session, account=account, livemode=livemode, metadata_keys=metadata_keys
+    )
+    return Observation(
+        name="redacted" if snapshot.redaction == "redacted" else snapshot.status,
+        snapshot=snapshot,
+        as_of=date - 1,
+        event_id="",
+        transition=False,
+    )
+
+
 def rank(status: str, last_error_code: str | None) -> int:
     """Which of two statuses of one second is the later: a session's life read forwards.
 
-    A status Stripe has added since ranks last; the tie's check-back settles it.
+    A status Stripe has added since ranks last; the tie's recheck decides.
     """
     if status == "requires_input":
         return 2 if last_error_code else 0
@@ -101,25 +149,17 @@ def rank(status: str, last_error_code: str | None) -> int:
 
 def seen(observation: Observation) -> Session:
     """The session that is known from one observation alone."""
-    redacted = observation.redaction == "redacted"
-    return Session(
-        id=observation.session_id,
-        account=observation.account,
-        livemode=observation.livemode,
-        created=observation.created,
-        type=observation.type,
-        status=observation.status,
-        last_error_code=observation.last_error_code,
+    snapshot = observation.snapshot
+    if snapshot.redaction == "redacted":
         # The report is gone at Stripe, and what led to it has no business here any more.
-        report=None if redacted else observation.report,
+        snapshot = replace(snapshot, report=None)
+    return Session(
+        snapshot=snapshot,
         as_of=observation.as_of,
         event_id=observation.event_id,
-        redaction=observation.redaction,
-        redaction_since=None if observation.redaction is None else observation.as_of,
-        reference=observation.reference,
-        reference_source=observation.reference_source,
-        reference_as_of=observation.as_of if observation.reference is not None else 0,
-        since={observation.status: _since(observation)},
+        redaction_since=None if snapshot.redaction is None else observation.as_of,
+        reference_as_of=observation.as_of if snapshot.reference is not None else 0,
+        since={snapshot.status: _since(observation)},
         failed_attempts=_failed_attempts(observation),
     )
 
@@ -130,29 +170,34 @@ def merge(session: Session | None, observation: Observation) -> Session:
 
 
 def join(one: Session, other: Session) -> Session:
-    """The least session that knows what both know. Both have the same id."""
-    status = max(one, other, key=lambda session: session.register)
-    reference = max(
-        one, other, key=lambda s: (s.reference_source, s.reference_as_of, s.reference or "")
-    )
-    redaction = max(one.redaction, other.redaction, key=_redaction_order)
-    return replace(
-        status,
-        report=None if redaction == "redacted" else status.report,
-        # Fixed at creation at Stripe; min and max keep the join order-free whatever is sent.
-        created=min(one.created, other.created),
-        type=max(one.type, other.type, key=lambda kind: kind or ""),
-        redaction=redaction,
+    """The least session that knows what both know. Both have the same key."""
+    latest = max(one, other, key=lambda session: session.register)
+    claimed = max(one, other, key=lambda session: session.claim)
+    redaction = max(one.snapshot.redaction, other.snapshot.redaction, key=_redaction_order)
+    return Session(
+        snapshot=replace(
+            latest.snapshot,
+            report=None if redaction == "redacted" else latest.snapshot.report,
+            # Fixed at creation at Stripe; min and max keep the join order-free whatever is sent.
+            created=min(one.snapshot.created, other.snapshot.created),
+            type=max(one.snapshot.type, other.snapshot.type, key=lambda kind: kind or ""),
+            redaction=redaction,
+            reference=claimed.snapshot.reference,
+            reference_source=claimed.snapshot.reference_source,
+        ),
+        as_of=latest.as_of,
+        event_id=latest.event_id,
         redaction_since=min(
             (s.redaction_since for s in (one, other) if s.redaction_since is not None),
             default=None,
         ),
-        reference=reference.reference,
-        reference_source=reference.reference_source,
-        reference_as_of=reference.reference_as_of,
+        reference_as_of=claimed.reference_as_of,
         since={
-            name: max(found[name] for found in (one.since, other.since) if name in found)
-            for name in sorted({**one.since, **other.since})
+            status: max(
+                (known[status] for known in (one.since, other.since) if status in known),
+                key=lambda since: since.order,
+            )
+            for status in sorted({**one.since, **other.since})
         },
         failed_attempts=one.failed_attempts | other.failed_attempts,
     )
@@ -160,11 +205,12 @@ def join(one: Session, other: Session) -> Session:
 
 def is_tie(session: Session | None, observation: Observation) -> bool:
     """Whether the observation tells another status of the very second we hold."""
-    return (
-        session is not None
-        and session.as_of == observation.as_of
-        and (session.status, rank(session.status, session.last_error_code))
-        != (observation.status, rank(observation.status, observation.last_error_code))
+    if session is None or session.as_of != observation.as_of:
+        return False
+    ours, theirs = session.snapshot, observation.snapshot
+    return (ours.status, rank(ours.status, ours.last_error_code)) != (
+        theirs.status,
+        rank(theirs.status, theirs.last_error_code),
     )
 
 
@@ -175,18 +221,20 @@ def _redaction_order(redaction: str | None) -> tuple[int, str]:
     return (5, redaction or "")
 
 
-def _since(observation: Observation) -> int:
-    """When the status was entered, where that is known; else minus when it was seen."""
+def _since(observation: Observation) -> Since:
     if observation.transition:
-        return observation.as_of
+        return Since(True, observation.as_of)
+    snapshot = observation.snapshot
     # Nothing was submitted yet: so it has been from the start.
-    unsubmitted = rank(observation.status, observation.last_error_code) == 0
-    return observation.created if unsubmitted else -observation.as_of
+    if rank(snapshot.status, snapshot.last_error_code) == 0:
+        return Since(True, snapshot.created)
+    return Since(False, observation.as_of)
 
 
 def _failed_attempts(observation: Observation) -> frozenset[str]:
-    if observation.status != "requires_input" or observation.last_error_code is None:
+    snapshot = observation.snapshot
+    if snapshot.status != "requires_input" or snapshot.last_error_code is None:
         return frozenset()
-    if observation.report is not None:
-        return frozenset({observation.report})
+    if snapshot.report is not None:
+        return frozenset({snapshot.report})
     return frozenset({f"at-{observation.as_of}" if observation.transition else UNTIMED_ATTEMPT})

@@ -9,21 +9,22 @@ from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
-    ArgumentError,
     DBAPIError,
     OperationalError,
     SQLAlchemyError,
-    TimeoutError,
+)
+from sqlalchemy.exc import (
+    TimeoutError as PoolTimeout,
 )
 
+from app.addresses import parse_database_url
 from app.domain.errors import IdentityError, Misconfigured, Permanent, Transient
 
 # Seconds that a SQLite writer waits for the one before it. Under a job's time limit of 20, so that
-# a lock is told as one; the same goes for the others here.
+# a lock is reported as one; the same goes for the others here.
 BUSY_TIMEOUT = 10
-# What libpq is told, unless the URL says otherwise. The last four (seconds, seconds, tries,
+# libpq's options, unless the URL says otherwise. The last four (seconds, seconds, tries,
 # milliseconds) end a wait for a server that has vanished within a minute; TCP alone takes hours.
 POSTGRES_CONNECTION = {
     "connect_timeout": "5",  # seconds
@@ -60,11 +61,13 @@ class LedgerBroken(Permanent):
 def open_engine(url: str, *, patience: float | None = None) -> Engine:
     """The engine for DATABASE_URL; it connects when first used, so open it after a fork.
 
-    `patience` is how many seconds to wait for a lock, where that is less than above: it has to end
-    before a job's time limit does. Raises Misconfigured where the URL is not one of SQLite's or
-    PostgreSQL's.
+    `patience` is how many seconds to wait for a lock, if that is less than above: it has to end
+    before a job's time limit does. Raises Misconfigured if the URL cannot be used.
     """
-    parsed = _parse(url)
+    try:
+        parsed = parse_database_url(url)
+    except ValueError as error:
+        raise Misconfigured([f"DATABASE_URL {error}"]) from None
     patience = BUSY_TIMEOUT if patience is None else min(BUSY_TIMEOUT, patience)
     if parsed.get_backend_name() == "sqlite":
         engine = create_engine(
@@ -118,8 +121,8 @@ def translates_errors(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def translate(error: SQLAlchemyError) -> IdentityError:
-    """The domain's error for a database's, told in classes and codes only."""
-    if isinstance(error, TimeoutError):
+    """The domain's error for a database's, in classes and codes only."""
+    if isinstance(error, PoolTimeout):
         return LedgerUnavailable("the ledger is busy: no connection came free in time")
     if not isinstance(error, DBAPIError):
         return LedgerBroken(f"the ledger could not be asked: {type(error).__name__}")
@@ -128,11 +131,11 @@ def translate(error: SQLAlchemyError) -> IdentityError:
         return LedgerUnavailable(
             f"the ledger is not migrated ({code}): run `python -m app migrate`"
         )
-    told = f"{type(error.orig).__name__} {code}".strip()
+    what = f"{type(error.orig).__name__} {code}".strip()
     away = isinstance(error, OperationalError) or error.connection_invalidated
     if away or code == READ_ONLY_SERVER:
-        return LedgerUnavailable(f"the ledger does not answer: {told}")
-    return LedgerBroken(f"the ledger refused a statement: {told}")
+        return LedgerUnavailable(f"the ledger does not answer: {what}")
+    return LedgerBroken(f"the ledger refused a statement: {what}")
 
 
 def _code(orig: BaseException | None) -> str:
@@ -144,18 +147,6 @@ def _is_not_migrated(orig: BaseException | None, code: str) -> bool:
         # SQLite has one code for these and for every other fault in a statement.
         return str(orig).startswith(("no such table", "no such column"))
     return code in NOT_MIGRATED
-
-
-def _parse(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise Misconfigured(["DATABASE_URL is not a URL"]) from None
-    if parsed.drivername in ("postgres", "postgresql"):
-        return parsed.set(drivername="postgresql+psycopg")
-    if parsed.drivername in ("postgresql+psycopg", "sqlite", "sqlite+pysqlite"):
-        return parsed
-    raise Misconfigured(["DATABASE_URL has to begin with postgresql:// or sqlite:///"])
 
 
 def _set_up_sqlite(connection: Any, record: object) -> None:

@@ -8,23 +8,28 @@ from typing import Literal
 from sqlalchemy import Engine, Select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.domain.effects import EffectRow, Policy
-from app.domain.reference import Standing
+from app.domain.change import Policy
+from app.domain.effects import PendingEffect
+from app.domain.reconcile import Applied, Known
 from app.domain.session import Observation, Session
-from app.ledger import rows, statements
+from app.domain.snapshot import SessionKey
+from app.domain.standing import ReferenceKey, Standing
+from app.ledger import apply, rows, statements
+from app.ledger.cursors import Cursors
 from app.ledger.engine import for_reading, translate, translates_errors
+from app.ledger.notification_log import NotificationLog
+from app.ledger.orphans import Orphans
+from app.ledger.polling import Polling
 from app.ledger.rows import Discarded, ReferenceRecord
-from app.ledger.transaction import Applied, Decide, Noting, Observing
-from app.ledger.upkeep import Upkeep
 
-TIMELINE_LINES = 200  # the newest; a standing that changed more often is being tested, not lived
+MAX_TIMELINE_LINES = 200  # the newest; a standing that changed more often belongs to a test
 STREAMED_ROWS = 1_000  # held in memory at once
 
 
 class Ledger:
     """The store of record over one engine. Safe to share between threads, not across a fork.
 
-    Every method raises LedgerUnavailable where time mends it, and LedgerBroken where not.
+    Every method raises LedgerUnavailable for what passes with time, LedgerBroken for what does not.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -32,46 +37,80 @@ class Ledger:
         self._engine = engine
         self._reading = for_reading(engine)
         self._upserts = statements.UPSERTS[engine.dialect.name]
-        self.upkeep = Upkeep(engine)  # what operators and the clock ask for
+        self.cursors = Cursors(engine)
+        self.notifications = NotificationLog(engine)
+        self.orphans = Orphans(engine)
+        self.polling = Polling(engine)
 
     @translates_errors
     def apply(
-        self, observation: Observation, *, decide: Decide, policy: Policy, now: int
-    ) -> Applied:
-        """Merge an observation and commit all that follows from it, or nothing.
+        self, observations: Sequence[Observation], *, policy: Policy | None, now: int
+    ) -> list[Applied]:
+        """Merge observations and commit all that follows from them, or nothing.
 
-        An event that was applied before is a `duplicate`, and changes nothing. `decide` says
-        which effects follow; what it raises is raised on, and rolls everything back. `now` is
-        in Unix seconds.
+        An event that was applied before is a `duplicate`, and changes nothing. `policy` says which
+        effects may follow; None asks for none. What a handler raises is raised, and rolls
+        everything back. `now` is in Unix seconds.
         """
         with self._engine.begin() as connection:
-            observing = Observing(connection, self._upserts, observation, now)
-            return observing.apply(decide, policy)
+            transaction = apply.Transaction(connection, self._upserts, now)
+            return apply.apply(transaction, observations, policy)
+
+    @translates_errors
+    def look_up(self, observations: Sequence[Observation]) -> Known:
+        """What `apply` would reconcile these observations with, without locking or writing."""
+        event_ids = [one.event_id for one in observations if one.event_id]
+        keys = {one.key for one in observations}
+        with self._reading.connect() as connection:
+            applied = connection.execute(statements.HAS_EVENTS, {"ids": event_ids}).scalars()
+            events = frozenset(applied)
+            found = connection.execute(
+                statements.READ_CONCERNED, {"keys": [], "ids": [key.id for key in keys]}
+            )
+            observed = [one for one in rows.sessions_of(found.all()) if one.key in keys]
+            references = apply.references_of(observed, observations)
+            digests = [key.digest for key in references]
+            found = connection.execute(statements.READ_CONCERNED, {"keys": digests, "ids": []})
+            members = rows.sessions_of(found.all())
+            standing_rows = connection.execute(statements.READ_STANDINGS, {"keys": digests}).all()
+        return Known(
+            applied_events=events,
+            sessions={session.key: session for session in (*observed, *members)},
+            standings={
+                ReferenceKey(row.account, row.livemode, row.client_reference_id): (
+                    rows.standing_of(row)
+                )
+                for row in standing_rows
+                if row.version
+            },
+        )
 
     @translates_errors
     def read_reference(
         self, client_reference_id: str, *, account: str = "", livemode: bool
     ) -> ReferenceRecord | None:
-        """All that is known of a reference at one moment; None where it was never seen.
+        """All that is known of a reference at one moment; None if it was never seen.
 
         The timeline is cut to its newest 200 lines.
         """
-        key = {"key": rows.reference_key(account, livemode, client_reference_id)}
+        key = {"key": ReferenceKey(account, livemode, client_reference_id).digest}
         with self._reading.connect() as connection:
-            row = connection.execute(statements.READ_REFERENCE, key).first()
+            row = connection.execute(statements.READ_STANDING, key).first()
             if row is None:
                 return None
             sessions = rows.sessions_of(connection.execute(statements.READ_SESSIONS, key).all())
             missing = connection.execute(statements.MISSING_OF_REFERENCE, key).scalars().all()
             lines = connection.execute(
-                statements.NEWEST_TIMELINE, {**key, "lines": TIMELINE_LINES}
+                statements.NEWEST_TIMELINE, {**key, "lines": MAX_TIMELINE_LINES}
             ).all()
         return ReferenceRecord(
             client_reference_id=row.client_reference_id,
             account=row.account,
             livemode=row.livemode,
             standing=rows.standing_of(row),
-            sessions=tuple(sorted(sessions, key=lambda s: (s.created, s.id), reverse=True)),
+            sessions=tuple(
+                sorted(sessions, key=lambda s: (s.snapshot.created, s.id), reverse=True)
+            ),
             timeline=tuple(rows.timeline_line_of(line) for line in reversed(lines)),
             missing=frozenset(missing),
         )
@@ -92,18 +131,6 @@ class Ledger:
             raise failure
 
     @translates_errors
-    def count_events(self) -> int:
-        """How many events have been applied."""
-        with self._reading.connect() as connection:
-            return connection.execute(statements.COUNT_EVENTS).scalar_one()
-
-    @translates_errors
-    def has_event(self, id: str) -> bool:
-        """Whether the event of this id has been applied."""
-        with self._reading.connect() as connection:
-            return connection.execute(statements.HAS_EVENT, {"id": id}).first() is not None
-
-    @translates_errors
     def has_events(self, ids: Collection[str]) -> set[str]:
         """Those of the events that have been applied."""
         return self._ids(statements.HAS_EVENTS, ids)
@@ -113,6 +140,11 @@ class Ledger:
         """Those of the events that have changed a standing."""
         return self._ids(statements.CHANGED_BY, event_ids)
 
+    @translates_errors
+    def discarded(self, event_ids: Collection[str]) -> set[str]:
+        """Those of the events that an operator has removed for good."""
+        return self._ids(statements.DISCARDED, event_ids)
+
     def _ids(self, statement: Select[str], ids: Collection[str]) -> set[str]:
         if not ids:
             return set()
@@ -120,35 +152,32 @@ class Ledger:
             return set(connection.execute(statement, {"ids": list(ids)}).scalars())
 
     @translates_errors
-    def reference_of(self, session_id: str, *, account: str, livemode: bool) -> str | None:
-        """The reference that a session counts for; None for an orphan or a session not known."""
+    def read_session(self, key: SessionKey) -> Session | None:
+        """One session, or None if it was never seen."""
         with self._reading.connect() as connection:
-            return connection.execute(
-                statements.REFERENCE_OF, _this_session(session_id, account, livemode)
-            ).scalar()
-
-    @translates_errors
-    def read_session(self, session_id: str, *, account: str, livemode: bool) -> Session | None:
-        """One session, or None where it was never seen."""
-        with self._reading.connect() as connection:
-            found = connection.execute(
-                statements.READ_SESSION, _this_session(session_id, account, livemode)
-            ).all()
+            found = connection.execute(statements.READ_SESSION, statements.this_session(key)).all()
         return next(iter(rows.sessions_of(found)), None)
 
     @translates_errors
-    def note_discarded(self, discarded: Sequence[Discarded], why: str, now: int) -> None:
+    def reference_of(self, key: SessionKey) -> str | None:
+        """The reference that a session counts for; None for an orphan or an unknown session."""
+        with self._reading.connect() as connection:
+            return connection.execute(
+                statements.REFERENCE_OF, statements.this_session(key)
+            ).scalar()
+
+    @translates_errors
+    def record_discarded(self, discarded: Sequence[Discarded], why: str, now: int) -> None:
         """Write that dead letters were removed, and why, to their references' timelines.
 
         One whose reference was never seen gives it a first line, at version 0.
         """
         with self._engine.begin() as connection:
-            note = Noting(connection, self._upserts, now)
-            for one in sorted(discarded, key=rows.discarded_order):
-                note.discarded(one, why)
+            transaction = apply.Transaction(connection, self._upserts, now)
+            apply.record_discarded(transaction, discarded, why)
 
     @translates_errors
-    def effects_due_unsent(self, before: int, limit: int, overdue: int = 0) -> list[EffectRow]:
+    def effects_due_unsent(self, before: int, limit: int, overdue: int = 0) -> list[PendingEffect]:
         """Pending effects that the queue may not hold. The oldest come first.
 
         Those written before `before` and never marked enqueued: their process died between the
@@ -162,7 +191,7 @@ class Ledger:
         return [rows.effect_of(row) for row in found]
 
     @translates_errors
-    def add_effects(self, effects: Sequence[EffectRow], now: int) -> list[EffectRow]:
+    def add_effects(self, effects: Sequence[PendingEffect], now: int) -> list[PendingEffect]:
         """Write effects that an operator or the team asks for; gives those that are new."""
         if not effects:
             return []
@@ -173,7 +202,7 @@ class Ledger:
 
     @translates_errors
     def mark_enqueued(self, ids: Sequence[str], now: int) -> None:
-        """Note that the queue has these effects. `now` is in Unix seconds."""
+        """Record that the queue has these effects. `now` is in Unix seconds."""
         if not ids:
             return
         with self._engine.begin() as connection:
@@ -182,8 +211,14 @@ class Ledger:
             )
 
     @translates_errors
+    def forget_enqueued(self) -> None:
+        """Record that no queue has any effect: Redis was lost."""
+        with self._engine.begin() as connection:
+            connection.execute(statements.FORGET_ENQUEUED)
+
+    @translates_errors
     def mark_effect(self, id: str, status: Literal["done", "failed", "dropped"], now: int) -> None:
-        """Note how an effect ended. `now` is in Unix seconds."""
+        """Record how an effect ended. `now` is in Unix seconds."""
         with self._engine.begin() as connection:
             connection.execute(
                 statements.MARK_EFFECT, {"effect_id": id, "status": status, "updated_at": now}
@@ -191,9 +226,21 @@ class Ledger:
 
     @translates_errors
     def effect_status(self, id: str) -> str | None:
-        """`pending`, `done`, `failed` or `dropped`; None where there is no such effect."""
+        """`pending`, `done`, `failed` or `dropped`; None if there is no such effect."""
         with self._reading.connect() as connection:
             return connection.execute(statements.EFFECT_STATUS, {"id": id}).scalar()
+
+    @translates_errors
+    def modes(self) -> dict[bool, int]:
+        """How many sessions of live (True) and test mode the ledger holds."""
+        with self._reading.connect() as connection:
+            return {row.livemode: row.sessions for row in connection.execute(statements.MODES)}
+
+    @translates_errors
+    def last_event(self) -> int | None:
+        """When the newest applied event was created at Stripe, in Unix seconds."""
+        with self._reading.connect() as connection:
+            return connection.execute(statements.LAST_EVENT).scalar()
 
     @translates_errors
     def ping(self) -> None:
@@ -204,11 +251,3 @@ class Ledger:
     def close(self) -> None:
         """Give all connections back. The ledger may be used again, with new ones."""
         self._engine.dispose()
-
-
-def _this_session(session_id: str, account: str, livemode: bool) -> dict[str, str | bool]:
-    return {
-        "session_id": session_id,
-        "session_account": account,
-        "session_livemode": livemode,
-    }

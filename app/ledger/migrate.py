@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from app.ledger.engine import for_reading, translates_errors
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-# Any fixed number: whoever migrates a ledger in this PostgreSQL database takes this lock.
+# Any fixed number: every migration of a ledger in this PostgreSQL database takes this lock.
 ADVISORY_LOCK = 0x1DE_717F
 # Milliseconds. A migration may rewrite a large table, and waits for the one before it.
 MIGRATION_TIMEOUT = 15 * 60 * 1000
@@ -33,7 +33,7 @@ def upgrade(engine: Engine) -> list[str]:
 
 @translates_errors
 def current(engine: Engine) -> str | None:
-    """The id of the database's revision. None where it was never migrated."""
+    """The id of the database's revision. None if it was never migrated."""
     with for_reading(engine).connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
@@ -43,11 +43,6 @@ def head() -> str:
     found = ScriptDirectory.from_config(_config()).get_current_head()
     assert found is not None  # noqa: S101 - a build without migrations is not one
     return found
-
-
-def is_current(engine: Engine) -> bool:
-    """Whether the database has the schema of this version."""
-    return current(engine) == head()
 
 
 def _config() -> Config:

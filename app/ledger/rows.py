@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
-from app.domain.effects import Effect, EffectRow, Notify
-from app.domain.reference import Standing
-from app.domain.session import Observation, Session
+from app.domain.effects import PendingEffect
+from app.domain.reconcile import TimelineLine, reference_of
+from app.domain.session import ReferenceClaim, Session, Since
+from app.domain.snapshot import SessionKey, Snapshot
+from app.domain.standing import ReferenceKey, Standing
 
 STANDING_FIELDS = Standing.__slots__
-EFFECT_FIELDS = EffectRow.__slots__
-# Of a Session, all but the failed attempts, which have rows of their own.
-SESSION_FIELDS = tuple(name for name in Session.__slots__ if name != "failed_attempts")
-
-
-@dataclass(frozen=True, slots=True)
-class TimelineLine:
-    """One change of a standing, and what caused it. Times are Unix seconds."""
-
-    version: int
-    previous_status: str | None  # None: the reference was first seen
-    status: str
-    session_id: str | None
-    attempts: int
-    last_error_code: str | None
-    next_step: str
-    redaction: str | None
-    cause: str  # the observation's name: `created`, …, `redacted`
-    cause_session_id: str
-    event_id: str | None  # None: an API answer
-    as_of: int  # when Stripe said so
-    at: int  # when the ledger wrote it
-    note: str | None = None  # why an operator discarded it
+EFFECT_FIELDS = PendingEffect.__slots__
+TIMELINE_FIELDS = TimelineLine.__slots__
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +30,6 @@ class ReferenceRecord:
     missing: frozenset[str] = frozenset()  # its sessions that Stripe does not know
 
 
-TIMELINE_FIELDS = TimelineLine.__slots__
-
-
 @dataclass(frozen=True, slots=True)
 class Discarded:
     """A dead letter that an operator removes for good."""
@@ -64,110 +40,128 @@ class Discarded:
     reference: str | None
     session_id: str
 
+    @property
+    def key(self) -> ReferenceKey | None:
+        """The reference it is about; None for an orphan's."""
+        if self.reference is None:
+            return None
+        return ReferenceKey(self.account, self.livemode, self.reference)
 
-def reference_key(account: str, livemode: bool, reference: str) -> str:
-    """The fixed-size key of a reference: 64 hexadecimal digits."""
-    # JSON quotes, so no two triples share an encoding.
-    return sha256(json.dumps([account, livemode, reference]).encode()).hexdigest()
 
+class LockedSession(NamedTuple):
+    """What a lock on a session tells: whether it is new, and which reference it belongs to."""
 
-def key_of(session: Session) -> str | None:
-    """The key of the session's reference. None for an orphan."""
-    if session.reference is None:
-        return None
-    return reference_key(session.account, session.livemode, session.reference)
+    key: SessionKey
+    is_new: bool
+    claim: ReferenceClaim
 
 
 def session_values(session: Session, now: int) -> dict[str, Any]:
-    """The columns of `sessions` that a session gives, but for its count of observations."""
-    values = {name: getattr(session, name) for name in SESSION_FIELDS}
-    return {**values, "reference_key": key_of(session), "updated_at": now}
+    """The columns of `sessions` that a session gives, but for its key and its count."""
+    snapshot = session.snapshot
+    reference = reference_of(session)
+    return {
+        "created": snapshot.created,
+        "type": snapshot.type,
+        "status": snapshot.status,
+        "last_error_code": snapshot.last_error_code,
+        "report": snapshot.report,
+        "as_of": session.as_of,
+        "event_id": session.event_id,
+        "redaction": snapshot.redaction,
+        "redaction_since": session.redaction_since,
+        "reference": snapshot.reference,
+        "reference_source": snapshot.reference_source,
+        "reference_as_of": session.reference_as_of,
+        "since": session.since,
+        "reference_key": None if reference is None else reference.digest,
+        "updated_at": now,
+    }
 
 
-def session_of(row: Any, failed_attempts: Iterable[str] = ()) -> Session:
+def session_of(row: Any, failed_attempts: Iterable[str]) -> Session:
     """The session of a row of `sessions`, with the attempts given."""
     return Session(
-        **{name: getattr(row, name) for name in SESSION_FIELDS},
+        snapshot=Snapshot(
+            id=row.id,
+            account=row.account,
+            livemode=row.livemode,
+            created=row.created,
+            type=row.type,
+            status=row.status,
+            last_error_code=row.last_error_code,
+            report=row.report,
+            redaction=row.redaction,
+            reference=row.reference,
+            reference_source=row.reference_source,
+        ),
+        as_of=row.as_of,
+        event_id=row.event_id,
+        redaction_since=row.redaction_since,
+        reference_as_of=row.reference_as_of,
+        since={status: Since(*since) for status, since in row.since.items()},
         failed_attempts=frozenset(failed_attempts),
     )
 
 
 def sessions_of(rows: Sequence[Any]) -> list[Session]:
     """The sessions of rows of `sessions`, repeated for each of their attempts."""
-    found: dict[tuple[str, str, bool], tuple[Any, set[str]]] = {}
+    found: dict[SessionKey, tuple[Any, set[str]]] = {}
     for row in rows:
-        _, attempts = found.setdefault((row.id, row.account, row.livemode), (row, set()))
+        key = SessionKey(row.id, row.account, row.livemode)
+        _, attempts = found.setdefault(key, (row, set()))
         if row.attempt is not None:
             attempts.add(row.attempt)
     return [session_of(row, attempts) for row, attempts in found.values()]
 
 
-def attempt_values(session: Session, before: Session | None) -> list[dict[str, Any]]:
-    """The rows of `attempts` that `session` has and `before` has not."""
-    known = before.failed_attempts if before is not None else frozenset()
-    return [
-        {
-            "session_id": session.id,
-            "account": session.account,
-            "livemode": session.livemode,
-            "attempt": attempt,
-        }
-        for attempt in sorted(session.failed_attempts - known)
-    ]
+def locked_session(row: Any, merged: Mapping[SessionKey, int]) -> LockedSession:
+    """What `lock_session` returned; `merged` is how many observations it counted for each."""
+    key = SessionKey(row.id, row.account, row.livemode)
+    return LockedSession(
+        key=key,
+        is_new=row.observations == merged[key],
+        claim=ReferenceClaim(row.reference_source, row.reference_as_of, row.reference or ""),
+    )
+
+
+def attempt_values(session: SessionKey, attempt: str) -> dict[str, Any]:
+    """The row of `attempts` for one failed attempt."""
+    return {
+        "session_id": session.id,
+        "account": session.account,
+        "livemode": session.livemode,
+        "attempt": attempt,
+    }
 
 
 def standing_values(standing: Standing) -> dict[str, Any]:
-    """The columns of `references` that a standing gives."""
+    """The columns of `standings` that a standing gives."""
     return {name: getattr(standing, name) for name in STANDING_FIELDS}
 
 
 def standing_of(row: Any) -> Standing:
-    """The standing of a row of `references`."""
+    """The standing of a row of `standings`."""
     return Standing(**{name: getattr(row, name) for name in STANDING_FIELDS})
 
 
-def timeline_values(
-    key: str, before: Standing | None, after: Standing, observation: Observation, now: int
-) -> dict[str, Any]:
-    """The row of `timeline` for one change of a standing."""
-    line = TimelineLine(
-        version=after.version,
-        previous_status=before.status if before is not None else None,
-        status=after.status,
-        session_id=after.session_id,
-        attempts=after.attempts,
-        last_error_code=after.last_error_code,
-        next_step=after.next_step,
-        redaction=after.redaction,
-        cause=observation.name,
-        cause_session_id=observation.session_id,
-        event_id=observation.event_id or None,
-        as_of=observation.as_of,
-        at=now,
-    )
-    return {"reference_key": key, **{name: getattr(line, name) for name in TIMELINE_FIELDS}}
+def timeline_values(key: ReferenceKey | None, line: TimelineLine) -> dict[str, Any]:
+    """The row of `timeline` for a line; without a key, for an orphan's."""
+    values = {name: getattr(line, name) for name in TIMELINE_FIELDS}
+    return {"reference_key": None if key is None else key.digest, **values}
 
 
-def discarded_order(discarded: Discarded) -> str:
-    """By the reference's key, the order in which references are locked."""
-    if discarded.reference is None:
-        return ""
-    return reference_key(discarded.account, discarded.livemode, discarded.reference)
-
-
-def discarded_values(
-    key: str | None, stood: Standing, discarded: Discarded, why: str, now: int
-) -> dict[str, Any]:
-    """The row of `timeline` for a discarded letter: the standing stays as it is."""
-    line = TimelineLine(
-        version=stood.version,
-        previous_status=stood.status,
-        status=stood.status,
-        session_id=stood.session_id,
-        attempts=stood.attempts,
-        last_error_code=stood.last_error_code,
-        next_step=stood.next_step,
-        redaction=stood.redaction,
+def discarded_line(standing: Standing, discarded: Discarded, why: str, now: int) -> TimelineLine:
+    """The line for a discarded dead letter: the standing stays as it is."""
+    return TimelineLine(
+        version=standing.version,
+        previous_status=standing.status,
+        status=standing.status,
+        session_id=standing.session_id,
+        attempts=standing.attempts,
+        last_error_code=standing.last_error_code,
+        next_step=standing.next_step,
+        redaction=standing.redaction,
         cause="discarded",
         cause_session_id=discarded.session_id,
         event_id=discarded.job_id,
@@ -175,7 +169,6 @@ def discarded_values(
         at=now,
         note=why,
     )
-    return {"reference_key": key, **{name: getattr(line, name) for name in TIMELINE_FIELDS}}
 
 
 def timeline_line_of(row: Any) -> TimelineLine:
@@ -183,55 +176,11 @@ def timeline_line_of(row: Any) -> TimelineLine:
     return TimelineLine(**{name: getattr(row, name) for name in TIMELINE_FIELDS})
 
 
-def effect_row(
-    effect: Effect, observation: Observation, session: Session, standing: Standing | None, now: int
-) -> EffectRow:
-    """What an effect becomes, asked for by an observation at `now`."""
-    id = f"{observation.cause}-{effect.kind}"
-    if isinstance(effect, Notify) and standing is not None:
-        id = _notification(observation, session.reference, standing)
-    return EffectRow(
-        id=id,
-        kind=effect.kind,
-        account=session.account,
-        livemode=session.livemode,
-        session_id=session.id,
-        # Those that wait for days, or die, name nobody: only a receiver has to be told whom it is.
-        reference=session.reference if isinstance(effect, Notify) else None,
-        version=standing.version if standing is not None else None,
-        due=now + effect.after,
-    )
-
-
-def left_row(observation: Observation, reference: str, standing: Standing, now: int) -> EffectRow:
-    """The notification for a reference that has lost a session to another one."""
-    return EffectRow(
-        id=f"{_notification(observation, reference, standing)}-left",
-        kind=Notify.kind,
-        account=observation.account,
-        livemode=observation.livemode,
-        session_id=observation.session_id,
-        reference=reference,
-        version=standing.version,
-        due=now,
-    )
-
-
-def _notification(observation: Observation, reference: str | None, standing: Standing) -> str:
-    """The id of the notification that an observation asks for."""
-    id = f"{observation.cause}-{Notify.kind}"
-    if observation.event_id or reference is None:
-        return id
-    # Two answers of one second may both change a standing, and an event comes once.
-    key = reference_key(observation.account, observation.livemode, reference)
-    return f"{id}-{key[:16]}-{standing.version}"
-
-
-def effect_values(effect: EffectRow, now: int) -> dict[str, Any]:
+def effect_values(effect: PendingEffect, now: int) -> dict[str, Any]:
     """The row of `effects` for a new effect."""
     return {**effect.to_dict(), "status": "pending", "created_at": now, "updated_at": now}
 
 
-def effect_of(row: Any) -> EffectRow:
+def effect_of(row: Any) -> PendingEffect:
     """The effect of a row of `effects`."""
-    return EffectRow(**{name: getattr(row, name) for name in EFFECT_FIELDS})
+    return PendingEffect(**{name: getattr(row, name) for name in EFFECT_FIELDS})

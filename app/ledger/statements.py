@@ -22,16 +22,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.domain.snapshot import SessionKey
 from app.ledger.rows import EFFECT_FIELDS, STANDING_FIELDS, TIMELINE_FIELDS
 from app.ledger.tables import (
     attempts,
+    cursors,
     effects,
     events,
-    marks,
-    references,
+    notifications,
     sessions,
+    standings,
     timeline,
-    told,
 )
 
 THIS_SESSION = and_(
@@ -39,6 +40,16 @@ THIS_SESSION = and_(
     sessions.c.account == bindparam("session_account"),
     sessions.c.livemode == bindparam("session_livemode"),
 )
+
+
+def this_session(key: SessionKey) -> dict[str, str | bool]:
+    """The parameters that name a session in the statements below."""
+    return {
+        "session_id": key.id,
+        "session_account": key.account,
+        "session_livemode": key.livemode,
+    }
+
 
 SESSIONS_WITH_ATTEMPTS = select(sessions, attempts.c.attempt).join_from(
     sessions,
@@ -52,12 +63,11 @@ SESSIONS_WITH_ATTEMPTS = select(sessions, attempts.c.attempt).join_from(
 )
 
 READ_SESSIONS = SESSIONS_WITH_ATTEMPTS.where(sessions.c.reference_key == bindparam("key"))
-# The sessions of one or two references and, as it may belong to neither yet, the one observed.
+# The sessions of some references, and others by their ids.
 READ_CONCERNED = SESSIONS_WITH_ATTEMPTS.where(
     or_(
-        sessions.c.reference_key == bindparam("key"),
-        sessions.c.reference_key == bindparam("other_key"),
-        THIS_SESSION,
+        sessions.c.reference_key.in_(bindparam("keys", expanding=True)),
+        sessions.c.id.in_(bindparam("ids", expanding=True)),
     )
 )
 READ_SESSION = SESSIONS_WITH_ATTEMPTS.where(THIS_SESSION)
@@ -94,8 +104,8 @@ TO_CHECK = (
             ),
             and_(
                 sessions.c.status == "requires_input",
-                sessions.c.as_of < bindparam("slowly"),
-                sessions.c.checked_at < bindparam("slowly"),
+                sessions.c.as_of < bindparam("daily"),
+                sessions.c.checked_at < bindparam("daily"),
             ),
         ),
     )
@@ -129,32 +139,36 @@ OVERDUE_REDACTIONS = select(func.count()).where(
 MODES = select(sessions.c.livemode, func.count().label("sessions")).group_by(sessions.c.livemode)
 LAST_EVENT = select(func.max(events.c.created))
 
-TO_TELL = (
+RECEIVER_STATE = (
     select(
-        *(references.c[name] for name in STANDING_FIELDS),
-        told.c.version.label("told_version"),
-        told.c.status.label("told_status"),
+        *(standings.c[name] for name in STANDING_FIELDS),
+        notifications.c.version.label("known_version"),
+        notifications.c.status.label("known_status"),
     )
     .join_from(
-        references,
-        told,
-        and_(told.c.reference_key == references.c.key, told.c.receiver == bindparam("receiver")),
+        standings,
+        notifications,
+        and_(
+            notifications.c.reference_key == standings.c.key,
+            notifications.c.receiver == bindparam("receiver"),
+        ),
         isouter=True,
     )
-    .where(references.c.key == bindparam("key"))
+    .where(standings.c.key == bindparam("key"))
 )
-GET_MARK = select(marks.c.value).where(marks.c.name == bindparam("mark"))
+GET_CURSOR = select(cursors.c.value).where(cursors.c.name == bindparam("name"))
 
 UPDATE_SESSION = update(sessions).where(THIS_SESSION)
 
-READ_REFERENCE = select(references).where(references.c.key == bindparam("key"))
-UPDATE_REFERENCE = update(references).where(references.c.key == bindparam("reference_key"))
+READ_STANDING = select(standings).where(standings.c.key == bindparam("key"))
+READ_STANDINGS = select(standings).where(standings.c.key.in_(bindparam("keys", expanding=True)))
+UPDATE_STANDING = update(standings).where(standings.c.key == bindparam("reference_key"))
 ALL_STANDINGS = select(
-    references.c.client_reference_id, *(references.c[name] for name in STANDING_FIELDS)
+    standings.c.client_reference_id, *(standings.c[name] for name in STANDING_FIELDS)
 ).where(
-    references.c.account == bindparam("account"),
-    references.c.livemode == bindparam("livemode"),
-    references.c.version > 0,
+    standings.c.account == bindparam("account"),
+    standings.c.livemode == bindparam("livemode"),
+    standings.c.version > 0,
 )
 
 INSERT_TIMELINE = insert(timeline).inline()
@@ -174,7 +188,6 @@ DISCARDED = select(timeline.c.event_id).where(
     timeline.c.event_id.in_(bindparam("ids", expanding=True)), timeline.c.cause == "discarded"
 )
 REFERENCE_OF = select(sessions.c.reference).where(THIS_SESSION)
-HAS_EVENT = select(events.c.id).where(events.c.id == bindparam("id"))
 
 UNSENT_EFFECTS = (
     select(*(effects.c[name] for name in EFFECT_FIELDS))
@@ -212,46 +225,54 @@ MARK_ENQUEUED = update(effects).where(
 class Upserts:
     """The statements that the two databases spell alike, but SQLAlchemy keeps apart."""
 
-    insert_event: Insert  # gives the id where the event is new
-    lock_session: Insert  # gives the row, new (observations = 1) or as it stood
+    insert_event: Insert  # gives the id if the event is new
+    lock_session: Insert  # gives the key, the reference, and how many observations were merged
     lock_reference: Insert  # gives the standing; version 0 is one never seen
     insert_attempts: Insert
     insert_effects: Insert  # gives the ids of those that are new
-    set_mark: Insert
-    add_to_mark: Insert
-    mark_told: Insert  # does nothing where the receiver knows more
+    set_cursor: Insert
+    add_to_cursor: Insert
+    record_sent: Insert  # does nothing if the receiver knows more
 
 
 def _upserts(into: Callable[..., Any]) -> Upserts:
     # The updates change no key column: PostgreSQL's lock then lets foreign keys be checked
     # meanwhile. They do change one, as only an updated row is returned.
-    session = into(sessions).values(observations=1)
-    reference = into(references)
-    mark = into(marks)
-    knows = into(told)
-    total = cast(cast(marks.c.value, BigInteger) + cast(mark.excluded.value, BigInteger), Text)
+    session = into(sessions)
+    reference = into(standings)
+    cursor = into(cursors)
+    knows = into(notifications)
+    total = cast(cast(cursors.c.value, BigInteger) + cast(cursor.excluded.value, BigInteger), Text)
     return Upserts(
         insert_event=into(events).on_conflict_do_nothing().returning(events.c.id),
         lock_session=session.on_conflict_do_update(
             index_elements=["id", "account", "livemode"],
-            set_={"observations": sessions.c.observations + 1},
-        ).returning(*sessions.c),
+            set_={"observations": sessions.c.observations + session.excluded.observations},
+        ).returning(
+            sessions.c.id,
+            sessions.c.account,
+            sessions.c.livemode,
+            sessions.c.observations,
+            sessions.c.reference,
+            sessions.c.reference_source,
+            sessions.c.reference_as_of,
+        ),
         lock_reference=reference.on_conflict_do_update(
-            index_elements=["key"], set_={"version": references.c.version}
-        ).returning(*(references.c[name] for name in STANDING_FIELDS)),
+            index_elements=["key"], set_={"version": standings.c.version}
+        ).returning(standings.c.key, *(standings.c[name] for name in STANDING_FIELDS)),
         insert_attempts=into(attempts).on_conflict_do_nothing(),
-        set_mark=mark.on_conflict_do_update(
+        set_cursor=cursor.on_conflict_do_update(
             index_elements=["name"],
-            set_={"value": mark.excluded.value, "updated_at": mark.excluded.updated_at},
+            set_={"value": cursor.excluded.value, "updated_at": cursor.excluded.updated_at},
         ),
-        add_to_mark=mark.on_conflict_do_update(
+        add_to_cursor=cursor.on_conflict_do_update(
             index_elements=["name"],
-            set_={"value": total, "updated_at": mark.excluded.updated_at},
+            set_={"value": total, "updated_at": cursor.excluded.updated_at},
         ),
-        mark_told=knows.on_conflict_do_update(
+        record_sent=knows.on_conflict_do_update(
             index_elements=["reference_key", "receiver"],
             set_={name: knows.excluded[name] for name in ("version", "status", "updated_at")},
-            where=told.c.version < knows.excluded.version,
+            where=notifications.c.version < knows.excluded.version,
         ),
         insert_effects=into(effects).on_conflict_do_nothing().returning(effects.c.id),
     )

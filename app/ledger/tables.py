@@ -53,7 +53,7 @@ sessions = Table(
     Column("last_error_code", Text),
     Column("report", Text),
     Column("as_of", BigInteger, nullable=False),
-    Column("event_id", Text, nullable=False),  # "" where an API answer told the status
+    Column("event_id", Text, nullable=False),  # "" if an API answer showed the status
     Column("redaction", Text),
     Column("redaction_since", BigInteger),
     Column("reference", Text),
@@ -86,8 +86,8 @@ attempts = Table(
 # A client_reference_id may be 5,000 characters of four bytes, and PostgreSQL's B-tree takes rows
 # of 2,704 bytes at most. So the key is a digest of account, livemode and reference; the text
 # stands beside it, without an index of its own.
-references = Table(
-    "references",
+standings = Table(
+    "standings",
     metadata,
     Column("key", Text, primary_key=True),
     Column("account", Text, nullable=False),
@@ -109,10 +109,10 @@ references = Table(
 timeline = Table(
     "timeline",
     metadata,
-    # SQLite numbers rows by itself only where the key is INTEGER.
+    # SQLite numbers rows by itself only if the key is INTEGER.
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     # null: the discarded letter of an orphan
-    Column("reference_key", Text, ForeignKey(references.c.key)),
+    Column("reference_key", Text, ForeignKey(standings.c.key)),
     Column("version", Integer, nullable=False),
     Column("previous_status", Text),
     Column("status", Text, nullable=False),
@@ -131,10 +131,10 @@ timeline = Table(
 )
 
 # What each receiver knows of each reference: nothing older is told to it.
-told = Table(
-    "told",
+notifications = Table(
+    "notifications",
     metadata,
-    Column("reference_key", Text, ForeignKey(references.c.key), primary_key=True),
+    Column("reference_key", Text, ForeignKey(standings.c.key), primary_key=True),
     Column("receiver", Text, primary_key=True),  # the kind of its effects
     Column("version", Integer, nullable=False),
     Column("status", Text, nullable=False),
@@ -142,8 +142,8 @@ told = Table(
 )
 
 # How far a long work has come, and what is counted over the life of the ledger.
-marks = Table(
-    "marks",
+cursors = Table(
+    "cursors",
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),

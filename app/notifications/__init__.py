@@ -1,4 +1,4 @@
-"""Telling the team's own system. A subscriber imports its types from here.
+"""NotificationLog the team's own system. A subscriber imports its types from here.
 
 from app.notifications import Permanent, ReferenceChanged, Retry
 """

@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 
 from app.domain.errors import Permanent, Transient
 
-# A resolver whose servers are away asks them in turn for half a minute, and hears no signal.
+# A resolver whose servers are away tries them in turn for half a minute, deaf to signals.
 LOOKUP_TIMEOUT = 5.0
 # https://www.rfc-editor.org/rfc/rfc6052: an IPv4 address in the last 32 bits.
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -28,8 +28,8 @@ class ReceiverRefused(Permanent):
 def addresses_of(host: str, port: int, *, allow_private: bool) -> list[str]:
     """The host's addresses, in the resolver's order; the public ones, unless all are allowed.
 
-    Raises ReceiverUnavailable where the name is not known now, ReceiverRefused where all that it
-    names is private.
+    Raises ReceiverUnavailable if the name cannot be resolved now, ReceiverRefused if all of its
+    addresses are private.
     """
     found = _look_up(host, port)
     allowed = found if allow_private else [each for each in found if is_public(each)]

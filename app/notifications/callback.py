@@ -1,4 +1,4 @@
-"""`NOTIFY_URL`: a POST of Standard Webhooks. https://www.standardwebhooks.com"""
+"""`NOTIFY_URL`: a POST of Standard Webhooks (https://www.standardwebhooks.com)."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from app.notifications.message import ReferenceChanged
 # of them, and is ended by the limit itself.
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 10.0
 # A host of many addresses is away when its first ones are.
-MOST_ADDRESSES = 3
-LONGEST_PAUSE = 86_400.0  # seconds: no receiver puts us off for longer
+MAX_ADDRESSES = 3
+MAX_PAUSE = 86_400.0  # seconds: no receiver puts us off for longer
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # Their warnings quote the address that was asked, and NOTIFY_URL may hold a token.
@@ -99,7 +99,7 @@ class Callback:
 
     def _post(self, body: str, headers: dict[str, str]) -> tuple[int, str | None]:
         found = addresses_of(self._host, self._port, allow_private=self._allow_private)
-        for address in found[:MOST_ADDRESSES]:
+        for address in found[:MAX_ADDRESSES]:
             try:
                 return self._post_to(address, body, headers)
             except (NewConnectionError, ConnectTimeoutError) as error:
@@ -151,19 +151,19 @@ class Callback:
         told = f"the receiver answered {status}"
         pause = seconds_of(retry_after, self._now())
         if pause is not None:
-            raise Retry(min(pause, LONGEST_PAUSE), told)
+            raise Retry(min(pause, MAX_PAUSE), told)
         raise ReceiverUnavailable(told)
 
 
 def seconds_of(retry_after: str | None, now: float) -> float | None:
-    """Retry-After, which is seconds or a date; None where it is neither."""
+    """Retry-After, which is seconds or a date; None if it is neither."""
     if retry_after is None:
         return None
     if retry_after.isascii() and retry_after.isdigit():
         return float(retry_after[:9])
     try:
         at = parsedate_to_datetime(retry_after)
-        # An HTTP date is in UTC, also where it does not say so.
+        # An HTTP date is in UTC, even if it does not say so.
         return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)
     except (ValueError, OverflowError):
         return None

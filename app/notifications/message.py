@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from app.domain.reference import Standing
+from app.domain.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)

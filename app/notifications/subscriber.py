@@ -13,7 +13,7 @@ from typing import Any
 from rq.timeouts import JobTimeoutException
 
 from app.domain.errors import Misconfigured, Permanent, Retry, Transient
-from app.notifications.callback import LONGEST_PAUSE
+from app.notifications.callback import MAX_PAUSE
 from app.notifications.message import ReferenceChanged
 
 Subscriber = Callable[[ReferenceChanged], Any]
@@ -47,7 +47,7 @@ def call(subscriber: Subscriber, message: ReferenceChanged) -> None:
     except Retry as error:
         if not isinstance(error.after, int | float) or not math.isfinite(error.after):
             raise SubscriberFailed("the subscriber's Retry names no seconds") from error
-        error.after = min(error.after, LONGEST_PAUSE)
+        error.after = min(error.after, MAX_PAUSE)
         raise
     except (Transient, Permanent, JobTimeoutException):
         raise

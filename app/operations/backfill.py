@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from app.domain.durations import DAY, HOUR, MINUTE
 from app.domain.errors import UnreadableEvent
 from app.domain.event import EVENT_TYPES, SessionEvent
-from app.ledger.census import MISSED
-from app.ledger.ledger import Ledger
-from app.operations.unhurried import StripeLists, named
+from app.domain.modes import mode_name
+from app.ledger.stats import MISSED
+from app.operations.effects import enqueue_unsent
+from app.queue.backlog import read_backlog
 from app.queue.connection import translated_errors
-from app.queue.jobs import JobQueue
-from app.queue.model import effect_job, event_job
+from app.queue.model import EVENTS, event_job
+from app.stores import Stores
+from app.stripe.retrying import StripeLists, named
 
-MINUTE, HOUR, DAY = 60, 3600, 86400
 # Stripe keeps events for so long.
 RETENTION = 30 * DAY
 # A younger event may still be on its way by webhook: it is left for the next time.
@@ -24,16 +26,15 @@ IN_FLIGHT = MINUTE
 # a Redis that was killed may have lost the last ones it took.
 OVERLAP = HOUR
 # Events in one page: Stripe's own limit. And pages in one slice, all of which are in memory.
-PAGE = 100
-MOST_PAGES = 10
+PAGE_SIZE = 100
+MAX_PAGES = 10
 FIRST_SLICE = HOUR
 # Queued jobs above which no more are added: Redis has to have room for deliveries.
 CROWDED = 20_000
-EFFECTS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Backfilled:
+class BackfillProgress:
     """How far a backfill has come. Times are Stripe's, in Unix seconds."""
 
     since: int
@@ -55,29 +56,19 @@ class Backfill:
     def __init__(
         self,
         stripe: StripeLists,
-        ledger: Ledger,
-        queue: JobQueue,
-        effects: JobQueue,
+        stores: Stores,
         *,
-        metadata_keys: Sequence[str],
-        livemode: bool,
         now: Callable[[], float],
-        tell: Callable[[str], None] = lambda what: None,
+        report: Callable[[str], None] = lambda what: None,
     ) -> None:
-        """`queue` is that of the events. `livemode` is the mode of Stripe's key.
-
-        `now` is in Unix seconds, for what we note. `tell` hears why an event is left out.
-        """
+        """`now` gives Unix seconds; `report` is told which event is left out, and why."""
         self._stripe = stripe
-        self._ledger = ledger
-        self._queue = queue
-        self._effects = effects
-        self._metadata_keys = metadata_keys
+        self._stores = stores
         self._now = now
-        self._tell = tell
-        self._name = f"backfill_{'live' if livemode else 'test'}"
+        self._report = report
+        self._name = f"backfill_{mode_name(stores.settings.livemode)}"
 
-    def steps(self, since: int | None = None) -> Iterator[Backfilled]:
+    def steps(self, since: int | None = None) -> Iterator[BackfillProgress]:
         """Go on from the checkpoint, or from `since`; tells of each slice of time once it is done.
 
         Raises StripeUnavailable, StripeRefused, QueueUnavailable and the ledger's errors; what was
@@ -87,7 +78,7 @@ class Backfill:
         horizon = stripe_now - RETENTION
         covered = self._checkpoint(horizon, stripe_now)
         start = max(covered - OVERLAP if since is None else since, horizon)
-        so_far = Backfilled(start, max(start, stripe_now - IN_FLIGHT), start)
+        so_far = BackfillProgress(start, max(start, stripe_now - IN_FLIGHT), start)
         yield so_far
         length = FIRST_SLICE
         while so_far.reached < so_far.until:
@@ -96,11 +87,11 @@ class Backfill:
             if events is None:
                 length = (end - so_far.reached) // 2
                 continue
-            missing, unreadable = self._accept(events)
+            missing, unreadable = self._enqueue_missing(events)
             if so_far.reached <= covered:  # else `since` has left a gap before this slice
                 covered = max(covered, end)
                 self._set_checkpoint(covered)
-            if len(events) <= PAGE * MOST_PAGES // 4:
+            if len(events) <= PAGE_SIZE * MAX_PAGES // 4:
                 length = (end - so_far.reached) * 2
             so_far = replace(
                 so_far,
@@ -113,7 +104,7 @@ class Backfill:
 
     def crowded(self) -> bool:
         """Whether the workers should first do some of what is queued."""
-        return self._queue.counts()["queued"] > CROWDED
+        return read_backlog(self._stores.redis, EVENTS).counts["queued"] > CROWDED
 
     def _read(self, start: int, end: int) -> list[SessionEvent | None] | None:
         """A slice's events, oldest first, None for each unreadable one. None: they are too many."""
@@ -121,10 +112,10 @@ class Backfill:
         params = {
             "types": sorted(EVENT_TYPES),
             "created": {"gte": start, "lt": end},
-            "limit": PAGE,
+            "limit": PAGE_SIZE,
         }
         # One second cannot be cut: its events are read however many they are.
-        while len(events) < PAGE * MOST_PAGES or end - start == 1:
+        while len(events) < PAGE_SIZE * MAX_PAGES or end - start == 1:
             page = self._stripe.list_events(params)
             events += [self._parse(item) for item in page.items]
             if not page.has_more or not page.items:
@@ -134,29 +125,32 @@ class Backfill:
 
     def _parse(self, item: dict[str, Any]) -> SessionEvent | None:
         try:
-            return SessionEvent.parse(item, self._metadata_keys)
+            return SessionEvent.parse(item, self._stores.settings.reference_metadata_keys)
         except UnreadableEvent as error:
-            self._tell(f"left out: {named(item)}: {error}")
+            self._report(f"left out: {named(item)}: {error}")
             return None
 
-    def _accept(self, events: list[SessionEvent | None]) -> tuple[int, int]:
+    def _enqueue_missing(self, events: list[SessionEvent | None]) -> tuple[int, int]:
         """Queue what is missing; gives how many were, and how many could not be read."""
         readable = [event for event in events if event is not None]
         ids = [event.id for event in readable]
-        known = self._ledger.has_events(ids) | self._ledger.upkeep.discarded(ids)
+        ledger = self._stores.ledger
+        known = ledger.has_events(ids) | ledger.discarded(ids)
         jobs = [event_job(event) for event in readable if event.id not in known]
-        missing = sum(outcome != "duplicate" for outcome in self._queue.accept_missing(jobs))
+        missing = sum(
+            outcome != "duplicate" for outcome in self._stores.events.enqueue_missing(jobs)
+        )
         if missing:
-            self._ledger.upkeep.add_to_mark(MISSED, missing, int(self._now()))
+            ledger.cursors.add(MISSED, missing, int(self._now()))
         return missing, len(events) - len(readable)
 
     def _checkpoint(self, horizon: int, stripe_now: int) -> int:
-        """Before when ledger and queue have had everything; the horizon where one knows nothing."""
+        """Before when ledger and queue have had everything; the horizon if one knows nothing."""
         with translated_errors():
-            in_redis = cast(bytes | None, self._queue.connection.get(self._key))
-        in_ledger = self._ledger.upkeep.mark(self._name)
+            in_redis = cast(bytes | None, self._stores.redis.get(self._key))
+        in_ledger = self._stores.ledger.cursors.get(self._name)
         if in_redis is None:
-            self._queue_effects()
+            self._enqueue_effects()
         if in_redis is None or in_ledger is None:
             return horizon
         reached = min(int(in_redis), int(in_ledger))
@@ -165,16 +159,15 @@ class Backfill:
 
     def _set_checkpoint(self, reached: int) -> None:
         with translated_errors():
-            self._queue.connection.set(self._key, reached)
-        self._ledger.upkeep.set_mark(self._name, str(reached), int(self._now()))
+            self._stores.redis.set(self._key, reached)
+        self._stores.ledger.cursors.set(self._name, str(reached), int(self._now()))
 
-    def _queue_effects(self) -> None:
-        """Redis was lost, or is new: queue the effects that the ledger has still to have done."""
-        upkeep, now = self._ledger.upkeep, int(self._now())
-        upkeep.forget_enqueued()
-        while rows := self._ledger.effects_due_unsent(now + 1, EFFECTS_AT_ONCE):
-            self._effects.accept_all([effect_job(row, now) for row in rows])
-            self._ledger.mark_enqueued([row.id for row in rows], now)
+    def _enqueue_effects(self) -> None:
+        """Redis was lost, or is new: enqueue the effects that are still to be run."""
+        ledger, now = self._stores.ledger, int(self._now())
+        ledger.forget_enqueued()
+        while enqueue_unsent(self._stores.effects, ledger, before=now + 1, now=now):
+            pass
 
     @property
     def _key(self) -> str:

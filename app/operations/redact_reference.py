@@ -1,12 +1,13 @@
-"""Have every session of a reference redacted: by effects, which wait where they have to."""
+"""Have every session of a reference redacted: by effects, which wait as long as they have to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.domain.effects import EffectRow, Redact
+from app.domain.effects import PendingEffect, Redact
 from app.domain.session import Session
-from app.ledger.ledger import Ledger
+from app.operations.effects import enqueue_effects
+from app.stores import Stores
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,27 +19,24 @@ class Redaction:
 
     def as_json(self) -> dict[str, str | None]:
         """As HTTP and the command line give it."""
-        redaction = "asked" if self.asked else self.session.redaction
+        redaction = "asked" if self.asked else self.session.snapshot.redaction
         return {"id": self.session.id, "status": self.session.status, "redaction": redaction}
 
 
 def redact_reference(
-    ledger: Ledger, reference: str, *, account: str, livemode: bool, now: int
-) -> tuple[list[Redaction], list[EffectRow]] | None:
-    """Ask for the redaction of all sessions that are not redacted; None for an unknown reference.
+    stores: Stores, reference: str, *, account: str, livemode: bool, now: int
+) -> list[Redaction]:
+    """Ask for the redaction of all sessions that are not redacted; [] for an unknown reference.
 
-    The effects are committed; the caller queues them, or the clock does. Those of sessions that
-    are processing wait until Stripe has decided. `now` is in Unix seconds.
+    Those of sessions that are processing wait until Stripe has decided. `now` is in Unix seconds.
     """
-    record = ledger.read_reference(reference, account=account, livemode=livemode)
+    record = stores.ledger.read_reference(reference, account=account, livemode=livemode)
     if record is None:
-        return None
-    wanted = [session for session in record.sessions if session.redaction is None]
-    effects = ledger.add_effects([_redact(session, now) for session in wanted], now)
-    return [Redaction(session, session in wanted) for session in record.sessions], effects
-
-
-def _redact(session: Session, now: int) -> EffectRow:
-    return EffectRow.asked(
-        Redact.kind, session.id, session.account, session.livemode, mark=str(now), now=now
-    )
+        return []
+    wanted = [session for session in record.sessions if session.snapshot.redaction is None]
+    effects = [
+        PendingEffect.on_session(Redact.kind, session.key, occasion=str(now), now=now)
+        for session in wanted
+    ]
+    enqueue_effects(stores.ledger.add_effects(effects, now), stores.effects, now)
+    return [Redaction(session, session in wanted) for session in record.sessions]

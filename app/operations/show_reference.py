@@ -9,6 +9,11 @@ from app.domain.session import Session
 from app.ledger.rows import ReferenceRecord
 
 
+def unknown_reference(where: str) -> str:
+    """What is said if the ledger has no session of a reference in `where`: a mode, an account."""
+    return f"no session of this client_reference_id is known in {where}"
+
+
 def as_json(record: ReferenceRecord) -> dict[str, Any]:
     """The whole record. Times are Unix seconds."""
     return {
@@ -29,14 +34,15 @@ def session_as_json(session: Session, *, missing: bool = False) -> dict[str, Any
 
     `missing` says that Stripe does not know it (any more).
     """
+    snapshot = session.snapshot
     return {
-        "id": session.id,
-        "status": session.status,
-        "type": session.type,
-        "created": session.created,
+        "id": snapshot.id,
+        "status": snapshot.status,
+        "type": snapshot.type,
+        "created": snapshot.created,
         "since": session.status_since,
         "attempts": session.attempts,
-        "last_error_code": session.last_error_code,
-        "redaction": session.redaction,
+        "last_error_code": snapshot.last_error_code,
+        "redaction": snapshot.redaction,
         "missing": missing,
     }

@@ -4,96 +4,83 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from app.domain.effects import CheckBack, EffectRow
-from app.domain.session import Observation
+from app.domain.effects import PendingEffect, Recheck
+from app.domain.snapshot import SessionKey
 from app.ledger.ledger import Ledger
-from app.ledger.transaction import Applied
-from app.ledger.upkeep import ASK_SOON, SessionKey, Upkeep
+from app.ledger.polling import ASK_SOON
 from app.logs import get_logger
-from app.stripe_api import StripeApi, StripeRefused
+from app.operations.apply import apply_observations
+from app.stores import Stores
+from app.stripe.errors import SessionMissing, StripeRefused
 
 log = get_logger("sweep")
 
-# Sessions chosen at once: what became overdue meanwhile comes before the slow round's next.
-AT_ONCE = 20
+# Sessions chosen at once: what becomes overdue meanwhile comes before those that are merely open.
+BATCH_SIZE = 20
+RECHECK_BATCH_SIZE = 500
 
-Apply = Callable[[Observation], Applied]
 
-
-def ask_stripe(
-    session: SessionKey, stripe: StripeApi, upkeep: Upkeep, apply: Apply, now: int
-) -> bool:
-    """Merge what Stripe says of the session; False, and marked so, where it does not know it.
+def ask_stripe(session: SessionKey, stores: Stores, now: float) -> bool:
+    """Merge what Stripe says of the session; False, and marked so, if Stripe does not know it.
 
     Raises StripeUnavailable and StripeRefused. `now` is in Unix seconds.
     """
     try:
-        observation = stripe.retrieve(session.id, session.account)
-    except StripeRefused as error:
-        if error.code != "resource_missing":
-            raise
-        upkeep.mark_missing(session, now)
+        observation = stores.require_stripe().retrieve(session.id, session.account)
+    except SessionMissing:
+        stores.ledger.polling.mark_missing(session, int(now))
         log.warning("session not known to Stripe", session=session.id)
         return False
-    apply(observation)
-    upkeep.mark_checked(session, now)
+    apply_observations([observation], stores, now)
+    stores.ledger.polling.mark_checked([session], int(now))
     return True
 
 
-def sweep(
-    stripe: StripeApi,
-    ledger: Ledger,
-    apply: Apply,
-    *,
-    livemode: bool,
-    most: int,
-    now: Callable[[], float],
-) -> Iterator[SessionKey]:
-    """Ask about at most `most` due sessions of the key's mode; gives each when it is done.
+def sweep(stores: Stores, *, limit: int, now: Callable[[], float]) -> Iterator[SessionKey]:
+    """Ask about at most `limit` due sessions of the key's mode; gives each when it is done.
 
-    Ends with an alarm in the log where redactions are overdue. Raises StripeUnavailable, and
-    StripeRefused where the key is not taken.
+    Ends with an alarm in the log if redactions are overdue. Raises StripeUnavailable, and
+    StripeRefused if the key is not accepted.
     """
+    polling, livemode = stores.ledger.polling, stores.settings.livemode
     asked = 0
-    while asked < most:
-        due = ledger.upkeep.sessions_to_check(livemode, int(now()), min(AT_ONCE, most - asked))
+    while asked < limit:
+        due = polling.sessions_to_check(livemode, int(now()), min(BATCH_SIZE, limit - asked))
         if not due:
             break
         for session in due:
             try:
-                ask_stripe(session, stripe, ledger.upkeep, apply, int(now()))
+                ask_stripe(session, stores, now())
             except StripeRefused as error:
                 if error.status == 401:
                     raise
                 # One account's or session's own trouble must not hold up all others.
-                log.warning("session cannot be asked about", session=session.id, why=str(error))
-                ledger.upkeep.mark_checked(session, int(now()))
+                log.warning("session cannot be asked about", session=session.id, error=str(error))
+                polling.mark_checked([session], int(now()))
             asked += 1
             yield session
-    overdue = ledger.upkeep.overdue_redactions(int(now()))
+    overdue = polling.overdue_redactions(int(now()))
     if overdue:
         log.error("redactions not finished by Stripe in four days", sessions=overdue)
 
 
-def hand_over(
-    ledger: Ledger, *, livemode: bool, now: int, at_once: int = 500
-) -> Iterator[list[EffectRow]]:
-    """Have the effects worker ask about all due sessions; gives what to queue, batch by batch.
+def enqueue_rechecks(
+    ledger: Ledger, *, livemode: bool, now: int, batch_size: int = RECHECK_BATCH_SIZE
+) -> Iterator[list[PendingEffect]]:
+    """Have the effects workers ask about all due sessions, many at once.
 
-    For who cannot reach the handlers: what a sweep finds has to be told like any other change.
+    Gives what to enqueue, batch by batch.
     """
-    while due := ledger.upkeep.sessions_to_check(livemode, now, at_once):
-        rows = [_check_back(session, now) for session in due]
-        effects = ledger.add_effects(rows, now)
+    while due := ledger.polling.sessions_to_check(livemode, now, batch_size):
+        effects = ledger.add_effects([_recheck(session, now) for session in due], now)
         # After the effects, so that a crash in between has them written twice rather than never;
         # before they run, as they may find that Stripe does not know the session.
-        ledger.upkeep.mark_all_checked(due, now)
+        ledger.polling.mark_checked(due, now)
         yield effects
 
 
-def _check_back(session: SessionKey, now: int) -> EffectRow:
+def _recheck(session: SessionKey, now: int) -> PendingEffect:
     # Two runs within the time after which a session may be due again ask once.
-    mark = f"sweep{now // ASK_SOON}"
-    return EffectRow.asked(
-        CheckBack.kind, session.id, session.account, session.livemode, mark=mark, now=now
+    return PendingEffect.on_session(
+        Recheck.kind, session, occasion=f"sweep{now // ASK_SOON}", now=now
     )

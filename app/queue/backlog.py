@@ -13,7 +13,7 @@ from rq.suspension import WORKERS_SUSPENDED
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from app.queue.connection import translated_errors
-from app.queue.model import QueueName, keys_of
+from app.queue.model import QueueSpec, keys_of
 
 # By how much `prelude.lua` puts a lease's score into the future.
 FAR = 315_360_000
@@ -24,15 +24,15 @@ class Backlog:
     """One queue at one moment. Times are seconds, by Redis' clock."""
 
     counts: Mapping[str, int]  # queued, started, scheduled, failed
-    oldest: float  # since the first of the queue came into it; 0 where it is empty
+    oldest: float  # since the first in the queue was enqueued; 0 if it is empty
     overdue: float  # since the clock should have moved an expired lease or a due job; 0 for none
     workers: int  # that have shown a sign of life
     suspended: bool  # by `rq suspend`
 
 
-def read_backlog(connection: Redis, queue: QueueName) -> Backlog:
+def read_backlog(connection: Redis, spec: QueueSpec) -> Backlog:
     """Look at a queue, in two round trips whatever its length. Raises QueueUnavailable."""
-    queued, _, started, scheduled, failed, *_ = keys_of(queue, "")
+    queued, _, started, scheduled, failed, *_ = keys_of(spec, "")
     with translated_errors():
         with connection.pipeline(transaction=True) as pipeline:
             pipeline.time()
@@ -42,7 +42,7 @@ def read_backlog(connection: Redis, queue: QueueName) -> Backlog:
             pipeline.lindex(queued, 0)
             for registry in (started, scheduled):
                 pipeline.zrange(registry, 0, 0, withscores=True)
-            pipeline.smembers(WORKERS_BY_QUEUE_KEY % queue.name)
+            pipeline.smembers(WORKERS_BY_QUEUE_KEY % spec.name)
             pipeline.exists(WORKERS_SUSPENDED)
             time, *sizes, first, leased, due, registered, suspended = pipeline.execute()
         enqueued, workers = _look_closer(connection, first, registered)
@@ -73,7 +73,7 @@ def _look_closer(
 
 
 def _moment(utc: bytes | None, otherwise: float) -> float:
-    """RQ's text of a time in Unix seconds; `otherwise` where there is none to be read."""
+    """RQ's text of a time in Unix seconds; `otherwise` if there is none."""
     try:
         return datetime.fromisoformat((utc or b"").decode()).timestamp()
     except ValueError:

@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from app.domain.errors import QueueUnavailable
 
-# Longer than any wait of ours in a command (WAIT in jobs.py): only a dead peer meets it.
+# Longer than any wait of ours in a command (WAIT in transitions.py): only a dead peer meets it.
 SOCKET_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 3.0
 
@@ -42,8 +42,8 @@ def _options(url: str, verify: bool) -> dict[str, Any]:
     return options
 
 
-# One retry at once mends a connection that an idle proxy or a restart has closed. Every transition
-# can be sent twice: the second finds the job already moved.
+# One immediate retry replaces a connection that an idle proxy or a restart has closed. Every
+# transition can be sent twice: the second finds the job already moved.
 def open_redis(url: str, *, verify: bool = True) -> Redis:
     """A client with its own pool; it connects at its first command. One for each process."""
     return Redis.from_url(url, retry=Retry(NoBackoff(), 1), **_options(url, verify))
@@ -57,7 +57,7 @@ def open_async_redis(url: str, *, verify: bool = True) -> redis_asyncio.Redis:
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Raises QueueUnavailable for what time mends at Redis; all else is a fault of ours."""
+    """Raises QueueUnavailable for what passes with time at Redis; all else is a fault of ours."""
     try:
         yield
     except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:

@@ -14,7 +14,7 @@ from rq.job import Job
 from rq.registry import FailedJobRegistry
 
 from app.queue.connection import translated_errors
-from app.queue.model import QueueName, decode
+from app.queue.model import QueueSpec, decode
 
 # Jobs read at once: memory stays flat however many letters there are.
 PAGE = 500
@@ -50,10 +50,10 @@ class DeadLetter:
 class DeadLetters:
     """The dead letters of one queue."""
 
-    def __init__(self, connection: Redis, queue: QueueName) -> None:
+    def __init__(self, connection: Redis, spec: QueueSpec) -> None:
         """`connection` is one of `open_redis`."""
         self._connection = connection
-        self._key = FailedJobRegistry.key_template.format(queue.name)
+        self._key = FailedJobRegistry.key_template.format(spec.name)
         self._script = connection.register_script(READ)
 
     def __len__(self) -> int:
@@ -62,7 +62,7 @@ class DeadLetters:
             return int(self._connection.zcard(self._key))
 
     def find(self, id: str) -> DeadLetter | None:
-        """One dead letter, or None where there is none of that id."""
+        """One dead letter, or None if there is none of that id."""
         with translated_errors():
             if self._connection.zscore(self._key, id) is None:
                 return None

@@ -17,12 +17,12 @@ from rq.registry import (
 )
 from rq.worker import Worker
 
-from app.domain.effects import EffectRow
+from app.domain.effects import PendingEffect
 from app.domain.event import SessionEvent
 
 
 @dataclass(frozen=True, slots=True)
-class QueueName:
+class QueueSpec:
     """A queue of ours: its name in RQ and the only function its jobs may name."""
 
     name: str
@@ -36,13 +36,25 @@ class QueueName:
     batch: int
 
 
-EVENTS = QueueName("events", "workers.jobs.process_event", 20, True, 10)
-EFFECTS = QueueName("effects", "workers.jobs.run_effect", 20, False, 1)
+EVENTS = QueueSpec(
+    name="events",
+    function="workers.jobs.process_event",
+    time_limit=20,
+    resend_revives=True,
+    batch=10,
+)
+EFFECTS = QueueSpec(
+    name="effects",
+    function="workers.jobs.run_effect",
+    time_limit=20,
+    resend_revives=False,
+    batch=1,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """What `accept` puts into the queue. `payload` is the function's one argument, JSON-able."""
+    """What `enqueue` puts into the queue. `payload` is the function's one argument, JSON-able."""
 
     id: str
     payload: Mapping[str, Any]
@@ -61,17 +73,16 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
-class Released:
-    """What one `release` moved."""
+class Rescued:
+    """What one `rescue` moved."""
 
     expired: int = 0
     buried: int = 0
-    due: int = 0
 
 
-def keys_of(queue: QueueName, worker_name: str) -> list[str]:
+def keys_of(spec: QueueSpec, worker_name: str) -> list[str]:
     """RQ's keys, as RQ's own classes name them; the order is the prelude's."""
-    name = queue.name
+    name = spec.name
     return [
         Queue.redis_queue_namespace_prefix + name,
         Queue.redis_queues_keys,
@@ -89,7 +100,7 @@ def encode(function: str, *arguments: Any) -> str:
 
 
 def decode(data: bytes) -> tuple[str, list[Any]]:
-    """The function's name and arguments of a job. Raises ValueError where it is not JSON's form."""
+    """The function's name and arguments of a job. Raises ValueError for another form."""
     if data.startswith(b"x"):  # a job that RQ's tools have saved again is compressed
         try:
             data = zlib.decompress(data)
@@ -103,9 +114,10 @@ def decode(data: bytes) -> tuple[str, list[Any]]:
 
 def event_job(event: SessionEvent) -> NewJob:
     """The job that brings an accepted event into the ledger."""
-    return NewJob(event.id, event.to_dict(), f"{event.name} {event.session_id}")
+    return NewJob(event.id, event.to_dict(), f"{event.name} {event.snapshot.id}")
 
 
-def effect_job(row: EffectRow, now: float) -> NewJob:
+def effect_job(effect: PendingEffect, now: float) -> NewJob:
     """The job that runs an effect when it is due; `now` is in Unix seconds."""
-    return NewJob(row.id, row.to_dict(), f"{row.kind} {row.session_id}", max(0, row.due - now))
+    description = f"{effect.kind} {effect.session_id}"
+    return NewJob(effect.id, effect.to_dict(), description, max(0, effect.due - now))

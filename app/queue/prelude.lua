@@ -29,7 +29,7 @@ local function utc()
     math.floor(rest / 3600), math.floor(rest / 60) % 60, rest % 60, tonumber(clock[2]))
 end
 
--- Takes the job from the worker that holds this lease. False where the lease is no longer its own,
+-- Takes the job from the worker that holds this lease. False if the lease is no longer its own,
 -- or RQ's tools have deleted or cancelled the job meanwhile: they know nothing of leases.
 local function take_lease(id, token)
   return redis.call('ZREM', STARTED, id .. ':' .. token) == 1

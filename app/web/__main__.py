@@ -9,22 +9,21 @@ import sys
 import uvicorn
 
 from app.domain.errors import Misconfigured
-from app.settings import Settings
-from app.web.main import NEEDED
+from app.settings import WEB_NEEDS, Settings
 
 # Seconds a stopping server waits for requests: Heroku kills after 30.
-DRAIN = 20
+DRAIN_TIMEOUT = 20
 # Bytes of a request's line and headers: a reference of 5,000 characters of four bytes, each
 # percent-encoded, is 60,000 of them.
-LARGEST_HEAD = 96 * 1024
+MAX_HEAD = 96 * 1024
 # Seconds an idle connection is kept; longer than usual routers keep theirs, so that they close it.
-KEEP_ALIVE = 95
+KEEP_ALIVE_TIMEOUT = 95
 
 
 def main() -> None:
-    """Exit code 0 after SIGTERM, 2 where a setting is missing or wrong."""
+    """Exit code 0 after SIGTERM, 2 if a setting is missing or wrong."""
     try:
-        settings = Settings.from_environment(os.environ, needed=NEEDED)
+        settings = Settings.from_environment(os.environ, needed=WEB_NEEDS)
     except Misconfigured as error:
         print(*error.problems, sep="\n", file=sys.stderr)  # noqa: T201  # before logs are set up
         sys.exit(2)
@@ -38,13 +37,13 @@ def main() -> None:
         workers=settings.web_concurrency,
         # The parser that limits a request's head; the other one takes any number of megabytes.
         http="h11",
-        h11_max_incomplete_event_size=LARGEST_HEAD,
+        h11_max_incomplete_event_size=MAX_HEAD,
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=DRAIN,
+        timeout_keep_alive=KEEP_ALIVE_TIMEOUT,
+        timeout_graceful_shutdown=DRAIN_TIMEOUT,
     )
 
 

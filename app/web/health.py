@@ -8,37 +8,36 @@ from starlette.responses import JSONResponse, Response
 
 from app.domain.errors import Permanent, QueueUnavailable, Transient
 from app.ledger.ledger import Ledger
-from app.queue.jobs import AsyncJobQueue
+from app.queue.transitions import AsyncJobQueue
 
 # Seconds a probe waits for the ledger, which does not decide: probes are given up on after few.
-LEDGER_WITHIN = 1
+LEDGER_TIMEOUT = 1
 
 
-async def healthz(request: Request) -> Response:
-    """200 as long as the event loop turns."""
-    return JSONResponse({"status": "ok"})
+class Probes:
+    """The endpoints that tell whether the process should go on, and be sent requests."""
 
-
-class Readiness:
-    """Whether the process should be sent requests."""
-
-    def __init__(self, queue: AsyncJobQueue, ledger: Ledger) -> None:
+    def __init__(self, events: AsyncJobQueue, ledger: Ledger) -> None:
         """The two stores that the process asks."""
-        self._queue = queue
+        self._events = events
         self._ledger = ledger
 
-    async def __call__(self, request: Request) -> Response:
+    async def healthz(self, request: Request) -> Response:
+        """200 as long as the event loop turns."""
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(self, request: Request) -> Response:
         """200 or 503, by Redis alone: a webhook needs no SQL, and has to go on without."""
-        told = {"redis": "ok", "ledger": f"does not answer within {LEDGER_WITHIN} s"}
+        stores = {"redis": "ok", "ledger": f"does not answer within {LEDGER_TIMEOUT} s"}
         try:
-            await self._queue.ping()
+            await self._events.ping()
         except QueueUnavailable as failure:
-            told["redis"] = str(failure)
-        with move_on_after(LEDGER_WITHIN):
-            told["ledger"] = await to_thread.run_sync(self._ask_ledger, abandon_on_cancel=True)
-        ready = told["redis"] == "ok"
+            stores["redis"] = str(failure)
+        with move_on_after(LEDGER_TIMEOUT):
+            stores["ledger"] = await to_thread.run_sync(self._ask_ledger, abandon_on_cancel=True)
+        ready = stores["redis"] == "ok"
         return JSONResponse(
-            {"status": "ready" if ready else "not ready", **told}, 200 if ready else 503
+            {"status": "ready" if ready else "not ready", **stores}, 200 if ready else 503
         )
 
     def _ask_ledger(self) -> str:

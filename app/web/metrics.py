@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
@@ -15,52 +15,41 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import Engine
-from starlette.datastructures import Secret
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.domain.errors import IdentityError
-from app.ledger.census import Census, take_census
+from app.domain.modes import mode_name
+from app.ledger.stats import LedgerStats, read_stats
 from app.logs import get_logger
 from app.queue.backlog import Backlog, read_backlog
 from app.queue.model import EFFECTS, EVENTS
-from app.web.authentication import refuse_stranger
+from app.stores import Stores
 
 log = get_logger("metrics")
 
 # Seconds for each store. Prometheus gives up on a scrape after 10.
-WITHIN = 5.0
+READ_TIMEOUT = 5.0
 
 T = TypeVar("T")
 Backlogs = Mapping[str, Backlog]
 
 
 class Metrics:
-    """The endpoint. A store that is away is told as down, and the other one's numbers come."""
+    """The endpoint. If a store is away, it says so, and the other one's numbers come."""
 
-    def __init__(
-        self, redis: Redis, engine: Engine, tokens: Sequence[Secret], now: Callable[[], float]
-    ) -> None:
-        """`redis` is one of `open_redis`, `engine` of `open_engine`; `now` is in Unix seconds."""
-        self._tokens = tokens
+    def __init__(self, stores: Stores, now: Callable[[], float]) -> None:
+        """`now` gives Unix seconds."""
         self._now = now
-        self._redis = _Reading("redis", partial(_backlogs, redis))
-        self._ledger = _Reading("ledger", lambda: take_census(engine, int(now())))
+        self._redis = _Reading("redis", partial(_backlogs, stores.redis))
+        self._ledger = _Reading("ledger", lambda: read_stats(stores.engine, int(now())))
 
-    async def __call__(self, request: Request) -> Response:
-        """200 with the text, whatever is away; 401 to strangers: it tells of the business."""
-        refusal = refuse_stranger(request, self._tokens)
-        if refusal is not None:
-            return refusal
-        backlogs, census = await asyncio.gather(self._redis.take(), self._ledger.take())
+    async def read_metrics(self, request: Request) -> Response:
+        """200 with the text, whatever is away."""
+        backlogs, stats = await asyncio.gather(self._redis.take(), self._ledger.take())
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(Numbers(backlogs, census, int(self._now())))
-        return Response(
-            generate_latest(registry),
-            media_type=CONTENT_TYPE_PLAIN_0_0_4,
-            headers={"Cache-Control": "no-store"},
-        )
+        registry.register(Numbers(backlogs, stats, int(self._now())))
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 class _Reading(Generic[T]):
@@ -72,13 +61,13 @@ class _Reading(Generic[T]):
         self._under_way: asyncio.Task[T | None] | None = None
 
     async def take(self) -> T | None:
-        """What was read, None where the store is away or too slow."""
+        """What was read; None if the store is away or too slow."""
         if self._under_way is None or self._under_way.done():
             self._under_way = asyncio.create_task(to_thread.run_sync(self._try))
         try:
-            return await asyncio.wait_for(asyncio.shield(self._under_way), WITHIN)
+            return await asyncio.wait_for(asyncio.shield(self._under_way), READ_TIMEOUT)
         except TimeoutError:
-            log.warning("cannot be counted", store=self._store, why=f"not within {WITHIN} s")
+            log.warning("cannot be counted", store=self._store, why=f"not within {READ_TIMEOUT} s")
             return None
 
     def _try(self) -> T | None:
@@ -92,7 +81,7 @@ class _Reading(Generic[T]):
 
 
 def _backlogs(redis: Redis) -> Backlogs:
-    return {queue.name: read_backlog(redis, queue) for queue in (EVENTS, EFFECTS)}
+    return {spec.name: read_backlog(redis, spec) for spec in (EVENTS, EFFECTS)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # a registry keeps its collectors by identity
@@ -100,7 +89,7 @@ class Numbers(Collector):
     """What was read, as Prometheus has it. No label holds an id or a reference."""
 
     backlogs: Backlogs | None
-    census: Census | None
+    stats: LedgerStats | None
     now: int
 
     def collect(self) -> Iterator[Metric]:
@@ -109,12 +98,12 @@ class Numbers(Collector):
             "identity_up", "Whether the store answers (1) or not (0).", labels=["store"]
         )
         up.add_metric(["redis"], self.backlogs is not None)
-        up.add_metric(["ledger"], self.census is not None)
+        up.add_metric(["ledger"], self.stats is not None)
         yield up
         if self.backlogs is not None:
             yield from _of_queues(self.backlogs)
-        if self.census is not None:
-            yield from _of_ledger(self.census, self.now)
+        if self.stats is not None:
+            yield from _of_ledger(self.stats, self.now)
 
 
 def _of_queues(backlogs: Backlogs) -> Iterator[Metric]:
@@ -144,52 +133,48 @@ def _of_queues(backlogs: Backlogs) -> Iterator[Metric]:
     )
 
 
-def _by_queue(name: str, told: str, values: Mapping[str, float]) -> Metric:
-    family = GaugeMetricFamily(name, told, labels=["queue"])
+def _by_queue(name: str, documentation: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, documentation, labels=["queue"])
     for queue, value in values.items():
         family.add_metric([queue], value)
     return family
 
 
-def _of_ledger(census: Census, now: int) -> Iterator[Metric]:
+def _of_ledger(stats: LedgerStats, now: int) -> Iterator[Metric]:
     yield CounterMetricFamily(
-        "identity_events_applied", "Events in the ledger, each counted once.", census.events
+        "identity_events_applied", "Events in the ledger, each counted once.", stats.events
     )
     yield CounterMetricFamily(
         "identity_events_missed_by_webhook",
         "Events that no delivery brought and a backfill found at Stripe.",
-        census.events_missed_by_webhook,
+        stats.events_missed_by_webhook,
     )
-    if census.last_event is not None:
+    if stats.last_event is not None:
         yield GaugeMetricFamily(
             "identity_last_event_age_seconds",
             "Since Stripe made the newest event in the ledger.",
-            max(0, now - census.last_event),
+            max(0, now - stats.last_event),
         )
     yield GaugeMetricFamily(
         "identity_redactions_overdue",
         "Sessions whose redaction Stripe has not finished in its four days.",
-        census.redactions_overdue,
+        stats.redactions_overdue,
     )
     standings = GaugeMetricFamily(
         "identity_standings", "References by how they stand.", labels=["status", "mode"]
     )
-    for (status, livemode), count in sorted(census.standings.items()):
-        standings.add_metric([status, _mode(livemode)], count)
+    for (status, livemode), count in sorted(stats.standings.items()):
+        standings.add_metric([status, mode_name(livemode)], count)
     yield standings
     orphans = GaugeMetricFamily(
         "identity_orphans", "Sessions that name no reference.", labels=["mode"]
     )
-    for livemode, count in census.orphans.items():
-        orphans.add_metric([_mode(livemode)], count)
+    for livemode, count in stats.orphans.items():
+        orphans.add_metric([mode_name(livemode)], count)
     yield orphans
     effects = GaugeMetricFamily(
         "identity_effects", "Effects that are still to be run, or failed.", labels=["status"]
     )
-    for status, count in census.effects.items():
+    for status, count in stats.effects.items():
         effects.add_metric([status], count)
     yield effects
-
-
-def _mode(livemode: bool) -> str:
-    return "live" if livemode else "test"

@@ -1,4 +1,4 @@
-"""A request's parameters, JSON or form, as Stripe's own names."""
+"""A request's parameters under Stripe's names: in JSON, a form, the query or a header."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from app.domain.errors import Rejected
-from app.web.answers import read_body
+from app.domain.fields import ID
+from app.web.body import read_body
 
-LARGEST_BODY = 128 * 1024
-MOST_FIELDS = 1_000
+MAX_BODY = 128 * 1024  # bytes
+MAX_FIELDS = 1_000
+MAX_DEPTH = 6  # Stripe's deepest parameter has four levels
+MAX_EXPAND = 20
 # `options[document][allowed_types][]`: a name, then keys in brackets.
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)\Z")
-DEEPEST = 6  # Stripe's deepest parameter has four levels
 
 
 class BadParameter(Rejected):
-    """A parameter that cannot be taken. Told in Stripe's error shape."""
+    """A parameter that cannot be taken. The caller is answered in Stripe's error shape."""
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         """`code` is one of Stripe's, as is the wording."""
@@ -32,8 +34,11 @@ class BadParameter(Rejected):
 
 
 async def read_parameters(request: Request) -> dict[str, Any]:
-    """The body's parameters: JSON where its type says so, else a form as Stripe's clients send."""
-    body = await read_body(request, LARGEST_BODY)
+    """The body's parameters: JSON if its type says so, else a form as Stripe's clients send it.
+
+    Raises BadParameter, BodyTooLarge, BodyTooSlow.
+    """
+    body = await read_body(request, MAX_BODY)
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -54,6 +59,14 @@ def query_parameters(request: Request) -> dict[str, Any]:
     return nest(request.scope["query_string"].decode("latin-1"))
 
 
+def stripe_account(request: Request) -> str:
+    """The connected account that the header Stripe-Account names, "" for the team's own."""
+    account = request.headers.get("stripe-account", "")
+    if account and not ID.match(account):
+        raise BadParameter("Stripe-Account has to be an acct_… id")
+    return account
+
+
 def _read_json(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
@@ -61,11 +74,11 @@ def _read_json(text: str) -> dict[str, Any]:
         raise BadParameter("the body is not JSON that can be read") from None
     if not isinstance(found, dict):
         raise BadParameter("the body has to be a JSON object")
-    _refuse_unsendable(found, DEEPEST)
+    _refuse_unsendable(found, MAX_DEPTH)
     return found
 
 
-def _refuse_unsendable(found: Any, deepest: int) -> None:
+def _refuse_unsendable(found: Any, depth: int) -> None:
     """Raises BadParameter for what no form can carry, and so cannot be sent on to Stripe."""
     if isinstance(found, str):
         try:
@@ -75,25 +88,25 @@ def _refuse_unsendable(found: Any, deepest: int) -> None:
     elif isinstance(found, float) and not isfinite(found):
         raise BadParameter("the body holds a number that is none")
     elif isinstance(found, dict | list):
-        if not deepest:
-            raise BadParameter(f"the body is nested more than {DEEPEST} deep")
+        if not depth:
+            raise BadParameter(f"the body is nested more than {MAX_DEPTH} deep")
         for part in [*found, *found.values()] if isinstance(found, dict) else found:
-            _refuse_unsendable(part, deepest - 1)
+            _refuse_unsendable(part, depth - 1)
 
 
 def nest(text: str) -> dict[str, Any]:
     """A form's `a[b][c]=1` and `d[]=2` as {"a": {"b": {"c": "1"}}, "d": ["2"]}."""
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except UnicodeDecodeError:
         raise BadParameter("a parameter is not UTF-8") from None
     except ValueError:
-        raise BadParameter(f"the form has over {MOST_FIELDS} fields") from None
+        raise BadParameter(f"the form has over {MAX_FIELDS} fields") from None
     found: dict[str, Any] = {}
     for name, value in pairs:
         match = _NAME.match(name)
         keys = [] if match is None else [match[1], *re.findall(r"\[([^\[\]]*)\]", match[2])]
-        if not 0 < len(keys) <= DEEPEST:
+        if not 0 < len(keys) <= MAX_DEPTH:
             raise BadParameter(f"invalid parameter name: {name[:80]}")
         _put(found, keys, value, name)
     return {key: _lists(value) for key, value in found.items()}
@@ -122,7 +135,7 @@ def _lists(found: Any) -> Any:
     return parts
 
 
-def only(found: Mapping[str, Any], allowed: Collection[str]) -> dict[str, Any]:
+def reject_unknown(found: Mapping[str, Any], allowed: Collection[str]) -> dict[str, Any]:
     """The parameters, once all are of `allowed`. Raises BadParameter in Stripe's words."""
     for name in found:
         if name not in allowed:
@@ -139,13 +152,13 @@ def take_expand(found: dict[str, Any]) -> tuple[str, ...]:
     expand = found.pop("expand", [])
     if not isinstance(expand, list) or not all(isinstance(name, str) for name in expand):
         raise BadParameter("expand has to be a list of names", param="expand")
-    if len(expand) > 20:
-        raise BadParameter("expand has over 20 names", param="expand")
+    if len(expand) > MAX_EXPAND:
+        raise BadParameter(f"expand has over {MAX_EXPAND} names", param="expand")
     return tuple(expand)
 
 
 def take_flag(found: dict[str, Any], name: str) -> bool:
-    """Remove and give a true-or-false parameter; false where it is not there."""
+    """Remove and give a true-or-false parameter; false if it is not there."""
     value = found.pop(name, False)
     if value is True or value == "true":
         return True

@@ -6,34 +6,30 @@ Paths, parameters, statuses and errors are Stripe's: https://docs.stripe.com/api
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from anyio import CapacityLimiter, to_thread
-from starlette.datastructures import Secret
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.domain.errors import Conflict, Permanent, Transient, UnreadableEvent
-from app.domain.event import ID, usable_reference
-from app.logs import get_logger
+from app.domain.errors import UnreadableEvent
+from app.domain.fields import ID, usable_reference
 from app.operations.start_verification import Start, StartVerification
-from app.stripe_api import StripeApi, StripeFailure, StripeRefused, StripeUnavailable
-from app.web.answers import BodyTooLarge, BodyTooSlow, error
-from app.web.authentication import refuse_stranger
+from app.stores import Stores
 from app.web.parameters import (
     BadParameter,
-    only,
     query_parameters,
     read_parameters,
+    reject_unknown,
+    stripe_account,
     take_expand,
     take_flag,
 )
 
-log = get_logger("verification_sessions")
-
-UPDATED = frozenset({"metadata", "options", "provided_details", "type", "expand"})
-CREATED = UPDATED | {
+UPDATE_PARAMETERS = frozenset({"metadata", "options", "provided_details", "type", "expand"})
+CREATE_PARAMETERS = UPDATE_PARAMETERS | {
     "client_reference_id",
     "verification_flow",
     "related_customer",
@@ -42,7 +38,7 @@ CREATED = UPDATED | {
     "return_url",
     "reverify",
 }
-LISTED = frozenset(
+LIST_PARAMETERS = frozenset(
     {
         "client_reference_id",
         "created",
@@ -55,111 +51,66 @@ LISTED = frozenset(
         "expand",
     }
 )
-ENDED = frozenset({"expand"})
+# Of the calls that retrieve, cancel or redact one session.
+EXPAND_ONLY = frozenset({"expand"})
 # Calls to Stripe at once: each holds a thread, for ten seconds at worst. Apart from the threads
 # that read the ledger, so that a slow Stripe does not stop those.
-CALLS_AT_ONCE = 20
-# A session's secrets pass through here to the caller, and must stay nowhere on the way.
-NO_STORE = {"Cache-Control": "no-store"}
+CONCURRENCY = 20
 # https://docs.stripe.com/api/idempotent_requests
-LONGEST_IDEMPOTENCY_KEY = 255
-# Of Stripe's error, what its own clients read: https://docs.stripe.com/api/errors
-TOLD = ("type", "code", "param", "message")
+MAX_IDEMPOTENCY_KEY = 255
 
-Call = Callable[[], Mapping[str, Any]]
+
+class UnreadableAnswer(Exception):
+    """What Stripe answered has a field that is not of the form it documents."""
 
 
 class VerificationSessions:
-    """The endpoints, over Stripe's API and the ledger."""
+    """The endpoints, over Stripe's API and the ledger.
 
-    def __init__(
-        self,
-        stripe: StripeApi | None,
-        starting: StartVerification | None,
-        tokens: Sequence[Secret],
-        livemode: bool,
-        now: Callable[[], float],
-    ) -> None:
-        """`stripe` and `starting` are None where there is no API key; `livemode` is its mode."""
-        self._stripe = stripe
-        self._starting = starting
-        self._tokens = tokens
-        self._livemode = livemode
+    Each raises Misconfigured without an API key, BadParameter, StripeFailure and UnreadableAnswer.
+    """
+
+    def __init__(self, stores: Stores, now: Callable[[], float]) -> None:
+        """`now` gives Unix seconds."""
+        self._stores = stores
         self._now = now
-        self._limiter = CapacityLimiter(CALLS_AT_ONCE)
+        self._limiter = CapacityLimiter(CONCURRENCY)
 
-    def routes(self) -> list[Route]:
-        """Where each of them is."""
+    def routes(self, middleware: Sequence[Middleware]) -> list[Route]:
+        """The routes of all endpoints, each behind `middleware`."""
         base, one = "/v1/verification_sessions", "/v1/verification_sessions/{id}"
         return [
-            Route(base, self._guarded(self._create), methods=["POST"]),
-            Route(base, self._guarded(self._list), methods=["GET"]),
-            Route(one, self._guarded(self._retrieve), methods=["GET"]),
-            Route(one, self._guarded(self._update), methods=["POST"]),
-            Route(one + "/cancel", self._guarded(self._cancel), methods=["POST"]),
-            Route(one + "/redact", self._guarded(self._redact), methods=["POST"]),
+            Route(base, self.create, methods=["POST"], middleware=middleware),
+            Route(base, self.list_sessions, methods=["GET"], middleware=middleware),
+            Route(one, self.retrieve, methods=["GET"], middleware=middleware),
+            Route(one, self.update, methods=["POST"], middleware=middleware),
+            Route(one + "/cancel", self.cancel, methods=["POST"], middleware=middleware),
+            Route(one + "/redact", self.redact, methods=["POST"], middleware=middleware),
         ]
 
-    def _guarded(self, prepare: Callable[[Request, StripeApi], Any]) -> Callable[..., Any]:
-        """The endpoint that reads a request, runs its call in a thread, and tells what came of it.
+    async def create(self, request: Request) -> Response:
+        """The reference's open session, or a new one; `resumed` says which.
 
-        `prepare` is a coroutine function that checks the parameters and gives the call.
+        Raises also Conflict, QueueUnavailable and the ledger's errors.
         """
-
-        async def endpoint(request: Request) -> Response:
-            answer = refuse_stranger(request, self._tokens)
-            if answer is None:
-                answer = await self._answer(request, prepare)
-            answer.headers.update(NO_STORE)
-            return answer
-
-        return endpoint
-
-    async def _answer(
-        self, request: Request, prepare: Callable[[Request, StripeApi], Any]
-    ) -> Response:
-        if self._stripe is None:
-            return error(503, "api_error", "STRIPE_API_KEY is not set")
-        try:
-            call: Call = await prepare(request, self._stripe)
-            return JSONResponse(await to_thread.run_sync(call, limiter=self._limiter))
-        except Exception as failure:
-            answer = _answer_to(failure)
-            if answer is None:
-                raise
-            return answer
-
-    async def _create(self, request: Request, stripe: StripeApi) -> Call:
-        params = only(await read_parameters(request), CREATED)
-        reverify = take_flag(params, "reverify")
-        expand = take_expand(params)
-        reference = usable_reference(params.get("client_reference_id"))
-        if reference is None:
-            raise BadParameter(
-                "client_reference_id is required: 1 to 5,000 characters",
-                param="client_reference_id",
-                code="parameter_missing",
-            )
-        if not (params.get("type") or params.get("verification_flow")):
-            raise BadParameter(
-                "type or verification_flow is required", param="type", code="parameter_missing"
-            )
-        asked = Start(reference, params, account_of(request), self._livemode, reverify, expand)
-        starting = self._starting
+        starting = StartVerification(self._stores)
+        params = reject_unknown(await read_parameters(request), CREATE_PARAMETERS)
+        start = _start_of(request, params, livemode=self._stores.settings.livemode)
 
         def call() -> Mapping[str, Any]:
-            if starting is None:
-                raise BadParameter("STRIPE_API_KEY is not set")
-            started = starting.start(asked, int(self._now()))
+            started = starting.start(start, int(self._now()))
             return {**started.body, "resumed": started.resumed}
 
-        return call
+        return await self._answer(call)
 
-    async def _list(self, request: Request, stripe: StripeApi) -> Call:
-        params = only(query_parameters(request), LISTED)
+    async def list_sessions(self, request: Request) -> Response:
+        """One page of Stripe's list, newest first."""
+        stripe = self._stores.require_stripe()
+        params = reject_unknown(query_parameters(request), LIST_PARAMETERS)
+        account = stripe_account(request)
 
         def call() -> Mapping[str, Any]:
-            page = stripe.list_sessions(params, account_of(request))
+            page = stripe.list_sessions(params, account)
             return {
                 "object": "list",
                 "url": "/v1/verification_sessions",
@@ -167,89 +118,73 @@ class VerificationSessions:
                 "data": page.items,
             }
 
-        return call
+        return await self._answer(call)
 
-    async def _retrieve(self, request: Request, stripe: StripeApi) -> Call:
-        expand = take_expand(only(query_parameters(request), ENDED))
-        id, account = session_id_of(request), account_of(request)
-        return lambda: stripe.fetch(id, account, expand).body
+    async def retrieve(self, request: Request) -> Response:
+        """The session, with a fresh `url` and `client_secret` if it is open."""
+        stripe = self._stores.require_stripe()
+        expand = take_expand(reject_unknown(query_parameters(request), EXPAND_ONLY))
+        id, account = _session_id(request), stripe_account(request)
+        return await self._answer(lambda: stripe.fetch(id, account, expand).body)
 
-    async def _update(self, request: Request, stripe: StripeApi) -> Call:
-        params = only(await read_parameters(request), UPDATED)
-        id, account = session_id_of(request), account_of(request)
-        return lambda: stripe.update(id, params, account, idempotency_key_of(request)).body
+    async def update(self, request: Request) -> Response:
+        """The session after the change."""
+        stripe = self._stores.require_stripe()
+        params = reject_unknown(await read_parameters(request), UPDATE_PARAMETERS)
+        id, account, key = _session_id(request), stripe_account(request), _idempotency_key(request)
+        return await self._answer(lambda: stripe.update(id, params, account, key).body)
 
-    async def _cancel(self, request: Request, stripe: StripeApi) -> Call:
-        params = only(await read_parameters(request), ENDED)
-        id, account = session_id_of(request), account_of(request)
-        return lambda: stripe.end("cancel", id, params, account, idempotency_key_of(request)).body
+    async def cancel(self, request: Request) -> Response:
+        """The canceled session."""
+        return await self._end("cancel", request)
 
-    async def _redact(self, request: Request, stripe: StripeApi) -> Call:
-        params = only(await read_parameters(request), ENDED)
-        id, account = session_id_of(request), account_of(request)
-        return lambda: stripe.end("redact", id, params, account, idempotency_key_of(request)).body
+    async def redact(self, request: Request) -> Response:
+        """The session, whose redaction Stripe has begun."""
+        return await self._end("redact", request)
+
+    async def _end(self, how: Literal["cancel", "redact"], request: Request) -> Response:
+        stripe = self._stores.require_stripe()
+        params = reject_unknown(await read_parameters(request), EXPAND_ONLY)
+        id, account, key = _session_id(request), stripe_account(request), _idempotency_key(request)
+        return await self._answer(lambda: stripe.end(how, id, params, account, key).body)
+
+    async def _answer(self, call: Callable[[], Mapping[str, Any]]) -> Response:
+        """200 with what `call` returns, which runs in a thread."""
+        try:
+            return JSONResponse(await to_thread.run_sync(call, limiter=self._limiter))
+        except UnreadableEvent as unreadable:
+            raise UnreadableAnswer(str(unreadable)) from None
 
 
-def session_id_of(request: Request) -> str:
-    """The path's session. Raises BadParameter where it cannot be one."""
+def _start_of(request: Request, params: dict[str, Any], *, livemode: bool) -> Start:
+    """What the request asks to start. Raises BadParameter in Stripe's words."""
+    reverify = take_flag(params, "reverify")
+    expand = take_expand(params)
+    reference = usable_reference(params.get("client_reference_id"))
+    if reference is None:
+        raise BadParameter(
+            "client_reference_id is required: 1 to 5,000 characters",
+            param="client_reference_id",
+            code="parameter_missing",
+        )
+    if not (params.get("type") or params.get("verification_flow")):
+        raise BadParameter(
+            "type or verification_flow is required", param="type", code="parameter_missing"
+        )
+    return Start(reference, params, stripe_account(request), livemode, reverify, expand)
+
+
+def _session_id(request: Request) -> str:
+    """The path's session. Raises BadParameter if it cannot be one."""
     id: str = request.path_params["id"]
     if not ID.match(id):
         raise BadParameter("that is not the id of a VerificationSession", param="session")
     return id
 
 
-def account_of(request: Request) -> str:
-    """The connected account that the call is for, "" for the team's own."""
-    account = request.headers.get("stripe-account", "")
-    if account and not ID.match(account):
-        raise BadParameter("Stripe-Account has to be an acct_… id")
-    return account
-
-
-def idempotency_key_of(request: Request) -> str | None:
+def _idempotency_key(request: Request) -> str | None:
     """The caller's own key, which Stripe honours."""
     key = request.headers.get("idempotency-key")
-    if key is not None and (not key.isascii() or len(key) > LONGEST_IDEMPOTENCY_KEY):
+    if key is not None and (not key.isascii() or len(key) > MAX_IDEMPOTENCY_KEY):
         raise BadParameter("Idempotency-Key has to be at most 255 ASCII characters")
     return key
-
-
-def _answer_to(failure: Exception) -> Response | None:
-    """What a failure is to the caller; None where it is a fault of ours."""
-    if isinstance(failure, BadParameter):
-        return error(
-            400, "invalid_request_error", str(failure), param=failure.param, code=failure.code
-        )
-    if isinstance(failure, BodyTooLarge):
-        return error(413, "invalid_request_error", "the body is too large", connection="close")
-    if isinstance(failure, BodyTooSlow):
-        return error(408, "invalid_request_error", "the body did not come", connection="close")
-    if isinstance(failure, Conflict):
-        return error(409, "invalid_request_error", str(failure), code=failure.code)
-    if isinstance(failure, StripeRefused | StripeUnavailable):
-        return _stripes_answer(failure, str(failure))
-    if isinstance(failure, UnreadableEvent):
-        log.error("Stripe's answer cannot be read", why=str(failure))
-        return error(503, "api_error", "Stripe's answer cannot be read", retry_after="5")
-    if isinstance(failure, Transient | Permanent):
-        log.error("call failed", why=str(failure))
-        return error(503, "api_error", "a store is away: try again", retry_after="5")
-    return None
-
-
-def _stripes_answer(failure: StripeFailure, told: str) -> Response:
-    """Stripe's own error with its status, but for what only the operator can mend."""
-    log.warning("Stripe did not do it", why=told)
-    status = failure.status
-    if status is None or status < 400:  # under it: a page of whoever stands in between
-        return error(503, "api_error", "Stripe cannot be reached: try again", retry_after="5")
-    if status == 401:
-        return error(503, "api_error", "Stripe refuses our key: see STRIPE_API_KEY")
-    kept = {"type": "api_error", "message": told}
-    for name, value in (failure.error or {}).items():
-        if name in TOLD and isinstance(value, str):
-            kept[name] = value
-    answer = JSONResponse({"error": kept}, status)
-    if failure.retry_after is not None:
-        answer.headers["Retry-After"] = failure.retry_after
-    return answer

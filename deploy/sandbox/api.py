@@ -26,7 +26,7 @@ class Api:
         self._ids = ids
 
     def create_session(self, call: Call) -> dict[str, Any]:
-        """POST /v1/identity/verification_sessions"""
+        """POST /v1/identity/verification_sessions."""
         required = () if "verification_flow" in call.params else ("type",)
         given = params.read(call.params, session_params.CREATE, required)
         expand = read_expand(given, call.caller.restricted)
@@ -34,7 +34,7 @@ class Api:
         return show_session(self._state, session, expand)
 
     def retrieve_session(self, call: Call) -> dict[str, Any]:
-        """GET /v1/identity/verification_sessions/:id"""
+        """GET /v1/identity/verification_sessions/:id."""
         given = params.read(call.params, session_params.EXPAND)
         expand = read_expand(given, call.caller.restricted)
         session = self._state.find(call.path["id"], call.caller.livemode)
@@ -42,7 +42,7 @@ class Api:
         return show_session(self._state, session, expand)
 
     def update_session(self, call: Call) -> dict[str, Any]:
-        """POST /v1/identity/verification_sessions/:id"""
+        """POST /v1/identity/verification_sessions/:id."""
         session = self._state.find(call.path["id"], call.caller.livemode)
         given = params.read(call.params, session_params.CHANGEABLE)
         expand = read_expand(given, call.caller.restricted)
@@ -50,7 +50,7 @@ class Api:
         return show_session(self._state, session, expand)
 
     def cancel_session(self, call: Call) -> dict[str, Any]:
-        """POST /v1/identity/verification_sessions/:id/cancel"""
+        """POST /v1/identity/verification_sessions/:id/cancel."""
         session = self._state.find(call.path["id"], call.caller.livemode)
         given = params.read(call.params, session_params.EXPAND)
         expand = read_expand(given, call.caller.restricted)
@@ -58,7 +58,7 @@ class Api:
         return show_session(self._state, session, expand)
 
     def redact_session(self, call: Call) -> dict[str, Any]:
-        """POST /v1/identity/verification_sessions/:id/redact"""
+        """POST /v1/identity/verification_sessions/:id/redact."""
         session = self._state.find(call.path["id"], call.caller.livemode)
         given = params.read(call.params, session_params.EXPAND)
         expand = read_expand(given, call.caller.restricted)
@@ -66,7 +66,7 @@ class Api:
         return show_session(self._state, session, expand)
 
     def list_sessions(self, call: Call) -> dict[str, Any]:
-        """GET /v1/identity/verification_sessions"""
+        """GET /v1/identity/verification_sessions."""
         given = params.read(
             call.params, {**listing.PAGE, **listing.CREATED, **session_params.FILTERS}
         )
@@ -86,7 +86,7 @@ class Api:
         return listing.render(_SESSIONS, data, has_more)
 
     def retrieve_report(self, call: Call) -> dict[str, Any]:
-        """GET /v1/identity/verification_reports/:id"""
+        """GET /v1/identity/verification_reports/:id."""
         given = params.read(call.params, session_params.EXPAND)
         expand = read_report_expand(given, call.caller.restricted)
         report = self._state.reports.get(call.path["id"])
@@ -95,7 +95,7 @@ class Api:
         return show_report(report, expand)
 
     def list_events(self, call: Call) -> dict[str, Any]:
-        """GET /v1/events"""
+        """GET /v1/events."""
         own: dict[str, params.Reader] = {
             "type": params.string(100),
             "types": params.array(params.string(100), max_items=20),
@@ -117,7 +117,7 @@ class Api:
         return listing.render("/v1/events", [event.render() for event in page], has_more)
 
     def retrieve_event(self, call: Call) -> dict[str, Any]:
-        """GET /v1/events/:id"""
+        """GET /v1/events/:id."""
         params.read(call.params, session_params.EXPAND)
         event = self._state.events.get(call.path["id"])
         oldest = self._state.clock.now() - events.RETENTION
@@ -126,7 +126,7 @@ class Api:
         return event.render()
 
     def create_endpoint(self, call: Call) -> dict[str, Any]:
-        """POST /v1/webhook_endpoints"""
+        """POST /v1/webhook_endpoints."""
         given = params.read(call.params, endpoints.CREATE, ("url", "enabled_events"))
         endpoint = Endpoint(
             id=self._ids.new("we"),
@@ -141,31 +141,31 @@ class Api:
         return endpoint.render(with_secret=True)
 
     def list_endpoints(self, call: Call) -> dict[str, Any]:
-        """GET /v1/webhook_endpoints"""
+        """GET /v1/webhook_endpoints."""
         given = params.read(call.params, listing.PAGE)
         everything = [e for e in self._endpoints.values() if e.livemode == call.caller.livemode]
         page, has_more = listing.page(everything, lambda _: True, given, "webhook_endpoint")
         return listing.render("/v1/webhook_endpoints", [e.render() for e in page], has_more)
 
     def retrieve_endpoint(self, call: Call) -> dict[str, Any]:
-        """GET /v1/webhook_endpoints/:id"""
+        """GET /v1/webhook_endpoints/:id."""
         params.read(call.params, session_params.EXPAND)
         return self._find_endpoint(call).render()
 
     def update_endpoint(self, call: Call) -> dict[str, Any]:
-        """POST /v1/webhook_endpoints/:id"""
+        """POST /v1/webhook_endpoints/:id."""
         endpoint = self._find_endpoint(call)
         endpoint.update(params.read(call.params, endpoints.UPDATE))
         return endpoint.render()
 
     def delete_endpoint(self, call: Call) -> dict[str, Any]:
-        """DELETE /v1/webhook_endpoints/:id"""
+        """DELETE /v1/webhook_endpoints/:id."""
         endpoint = self._find_endpoint(call)
         del self._endpoints[endpoint.id]
         return {"id": endpoint.id, "object": "webhook_endpoint", "deleted": True}
 
     def retrieve_account(self, call: Call) -> dict[str, Any]:
-        """GET /v1/account"""
+        """GET /v1/account."""
         params.read(call.params, session_params.EXPAND)
         return {
             "id": ACCOUNT_ID,

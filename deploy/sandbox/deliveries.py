@@ -179,8 +179,11 @@ class Deliveries:
             self._schedule.again(copy, time.monotonic() + wait)
 
     async def _post(self, client: httpx2.AsyncClient, copy: Copy) -> bool:
-        """Whether the endpoint answered 2xx. The signature's time is the wall's, as Stripe's is,
-        wherever the sandbox's own clock stands: receivers refuse what is too old or too new."""
+        """Whether the endpoint answered 2xx.
+
+        The signature's time is the wall's, as Stripe's is, wherever the sandbox's own clock stands:
+        receivers refuse what is too old or too new.
+        """
         body = copy.event.render(copy.endpoint.api_version)
         payload = json.dumps(body, separators=(",", ":")).encode()
         secrets = [copy.endpoint.secret, self._chaos.second_secret]

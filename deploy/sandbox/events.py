@@ -17,8 +17,11 @@ TYPES = tuple(
 
 @dataclass
 class Event:
-    """One event. `pending` and `failed` hold the ids of the endpoints still to be told of it,
-    and of those that never were."""
+    """One event.
+
+    `pending` and `failed` hold the ids of the endpoints that it is still to be delivered to, and of
+    those that never took it.
+    """
 
     id: str
     type: str

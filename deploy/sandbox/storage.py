@@ -61,8 +61,10 @@ def load(text: str, state: State, endpoints: dict[str, Endpoint]) -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace the file as a whole: whoever reads it sees the old or the new. It holds secrets,
-    so only its owner may read it."""
+    """Replace the file as a whole: a reader sees the old or the new.
+
+    It holds secrets, so only its owner may read it.
+    """
     draft = path.with_name(f"{path.name}.tmp")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)

@@ -6,11 +6,8 @@ import pytest
 
 from app.cli import backfill as module
 from app.operations import backfill as operation
-from tests.cli.catching_up import account, environment, migrated, process, run
-from tests.cli.running import Run
-from tests.operations.account import DAY, Account
-
-__all__ = ["account", "environment", "migrated", "process", "run"]
+from tests.support.account import DAY, Account
+from tests.support.cli import Run
 
 
 def test_the_summary_tells_how_many_were_missing(account: Account, run: Run) -> None:
@@ -49,7 +46,7 @@ def test_a_day_is_one_of_utc(text: str, seconds: int) -> None:
 def test_pauses_are_told_and_the_rest_is_done(
     account: Account, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.operations.unhurried.PAUSES", (0.01, 0.01))
+    monkeypatch.setattr("app.stripe.retrying.PAUSES", (0.01, 0.01))
     account.sandbox.control("POST", "/faults", {"path": "/v1/events", "status": 429, "times": 2})
     done = run("backfill", "--json")
     assert done.code == 0
@@ -59,7 +56,7 @@ def test_pauses_are_told_and_the_rest_is_done(
 def test_a_stripe_that_is_away_is_one_line(
     account: Account, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.operations.unhurried.PAUSES", (0.01,))
+    monkeypatch.setattr("app.stripe.retrying.PAUSES", (0.01,))
     account.sandbox.control("POST", "/faults", {"path": "/v1/events", "status": 500, "times": 2})
     done = run("backfill")
     assert (done.code, done.out) == (1, "")
@@ -82,16 +79,16 @@ def test_it_waits_for_the_workers_where_the_queue_is_long(
     said: list[str] = []
     waits: list[float] = []
 
-    class Shown:
-        def show(self, *told: object) -> None:
+    class Bar:
+        def update(self, *_: object) -> None:
             pass
 
-        def say(self, line: str) -> None:
+        def report(self, line: str) -> None:
             said.append(line)
 
     def sleep(seconds: float) -> None:
         waits.append(seconds)
         account.work()
 
-    found = module.follow(account.backfill(), None, Shown(), sleep)  # type: ignore[arg-type]
+    found = module.follow(account.backfill(), None, Bar(), sleep)  # type: ignore[arg-type]  # as much of one as it needs
     assert (found.missing, len(waits), len(said)) == (3, 1, 1)

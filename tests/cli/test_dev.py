@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 import requests
 
-from app.cli.local.valkey import free_port
-from tests.cli.test_demo import running_in
-from tests.sandbox.processes import ROOT, eventually
+from app.local.valkey import free_port
+from tests.support.cli import ROOT, processes_in
+from tests.support.waiting import eventually
 
 
 @dataclass
@@ -123,7 +123,7 @@ def test_what_it_tells_to_try_works_and_the_next_start_finds_it_again(tmp_path: 
         assert first.stop(signal.SIGINT) == 0
     assert "Traceback" not in first.text
     assert f"Data stays in {folder}" in first.text
-    assert running_in(folder) == []
+    assert processes_in(folder) == []
     assert (folder / "secrets.json").stat().st_mode & 0o077 == 0
 
     with dev(folder, *ports) as second:
@@ -135,7 +135,7 @@ def test_what_it_tells_to_try_works_and_the_next_start_finds_it_again(tmp_path: 
         assert do(submit, vs=another["id"]).ok
         eventually(lambda: stands(do(for_user_2(read))) == "verified", 30)
         assert second.stop(signal.SIGTERM) == 0
-    assert running_in(folder) == []
+    assert processes_in(folder) == []
 
 
 def for_user_2(command: list[str]) -> list[str]:
@@ -151,7 +151,7 @@ def test_an_impatient_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
         up(running)
         assert running.stop(signal.SIGINT, signal.SIGINT, signal.SIGINT) == 0
         assert "Traceback" not in running.text
-    assert running_in(tmp_path) == []
+    assert processes_in(tmp_path) == []
 
 
 @pytest.mark.parametrize("busy", ["--port", "--sandbox-port"])
@@ -165,7 +165,7 @@ def test_a_busy_port_is_named_in_one_line(tmp_path: Path, busy: str) -> None:
             assert running.process.wait(60) == 1
     (line,) = running.text.splitlines()
     assert str(taken) in line
-    assert running_in(tmp_path) == []
+    assert processes_in(tmp_path) == []
 
 
 @pytest.mark.slow

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.operations import adopt
-from tests.cli.catching_up import account, environment, migrated, process, run
-from tests.cli.running import Run
-from tests.operations.account import Account
-
-__all__ = ["account", "environment", "migrated", "process", "run"]
+from app.operations import import_sessions
+from tests.support.account import Account
+from tests.support.cli import Run
 
 
 def test_every_session_is_in_the_ledger_afterwards(account: Account, run: Run) -> None:
@@ -30,9 +27,9 @@ def test_json_is_one_object_and_tells_of_an_earlier_run(
     for number in range(3):
         account.open(f"user-{number}")
     with monkeypatch.context() as patch:
-        patch.setattr(adopt, "PAGE", 2)
-        run_once = adopt.Adoption(
-            account.stripe, account.context.ledger, livemode=False, now=account.stripe_now
+        patch.setattr(import_sessions, "PAGE_SIZE", 2)
+        run_once = import_sessions.SessionImport(
+            account.stripe, account.context.stores.ledger, livemode=False, now=account.stripe_now
         )
         next(run_once.steps())
     found = run("import", "--json").object

@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.catching_up import account, environment, migrated, process, run
-from tests.cli.running import Run
-from tests.operations.account import Account
+from app.operations.apply import apply_observations
+from tests.support.account import Account
+from tests.support.cli import Run
 
-__all__ = ["account", "environment", "migrated", "process", "run"]
+
+def take_up(account: Account, session: str) -> None:
+    """Bring what Stripe says of the session into the ledger."""
+    observation = account.stripe.retrieve(session, "")
+    apply_observations([observation], account.context.stores, account.context.now())
 
 
 def orphan(account: Account, outcome: str | None = None) -> str:
@@ -18,7 +22,7 @@ def orphan(account: Account, outcome: str | None = None) -> str:
     session = account.open(reference=None)
     if outcome is not None:
         account.sandbox.submit(session, outcome)
-    account.context.apply(account.stripe.retrieve(session, ""))
+    take_up(account, session)
     return session
 
 
@@ -67,7 +71,7 @@ def test_an_unusable_reference_is_one_line_and_exit_code_1(
 
 def test_what_is_no_orphan_is_one_line_and_exit_code_1(account: Account, run: Run) -> None:
     session = account.open("user-1")
-    account.context.apply(account.stripe.retrieve(session, ""))
+    take_up(account, session)
     done = run("orphans", "claim", session, "user-2")
     assert (done.code, done.out) == (1, f"{session} names another reference already.\n")
     unknown = run("orphans", "claim", "vs_never", "user-2", "--json")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from app.domain.event import SessionEvent
-from app.ledger.upkeep import SessionKey
+from app.domain.snapshot import SessionKey
+from app.operations.apply import apply_observations
 from app.operations.show_reference import as_json
-from tests.cli.catching_up import account, environment, migrated, process, run
-from tests.cli.running import Run
-from tests.domain.builders import OPENED, event_body
-from tests.operations.account import Account
-
-__all__ = ["account", "environment", "migrated", "process", "run"]
+from tests.support.account import Account
+from tests.support.cli import Run
+from tests.support.events import OPENED, event_body
 
 
 def lived(account: Account, reference: str = "user-1", session: str = "vs_1") -> None:
@@ -28,11 +26,11 @@ def lived(account: Account, reference: str = "user-1", session: str = "vs_1") ->
             at=OPENED + number,
             session=session,
             reference=reference,
-            **fields,  # type: ignore[arg-type]
+            **fields,
         )
         event = SessionEvent.parse(body)
         assert event is not None
-        account.context.apply(event.observation())
+        apply_observations([event.observation()], account.context.stores, account.context.now())
 
 
 def test_a_reference_is_shown_with_its_sessions_and_its_timeline(
@@ -51,14 +49,14 @@ def test_a_reference_is_shown_with_its_sessions_and_its_timeline(
 
 def test_json_is_what_http_answers(account: Account, run: Run) -> None:
     lived(account)
-    record = account.context.ledger.read_reference("user-1", livemode=False)
+    record = account.context.stores.ledger.read_reference("user-1", livemode=False)
     assert record is not None
     assert run("references", "show", "user-1", "--json").object == as_json(record)
 
 
 def test_a_session_that_stripe_does_not_know_is_marked(account: Account, run: Run) -> None:
     lived(account)
-    account.context.ledger.upkeep.mark_missing(SessionKey("vs_1", "", False), 1)
+    account.context.stores.ledger.polling.mark_missing(SessionKey("vs_1", "", False), 1)
     assert "vs_1 (not known to Stripe)" in run("references", "show", "user-1").out
     shown = run("references", "show", "user-1", "--json").object
     assert shown["sessions"][0]["missing"] is True

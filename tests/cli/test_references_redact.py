@@ -2,93 +2,87 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import pytest
-from click.testing import CliRunner, Result
-from redis import Redis
 
-from app.cli.local.valkey import Valkey, free_port
-from app.cli.references import references
-from app.domain.errors import Misconfigured
-from tests.operations.letters import House, letter, migrated_file, opened_house
+from app.local.valkey import Valkey, free_port
+from tests.support.cli import Run
+from tests.support.deployment import Deployment, letter
+from tests.support.places import counts
 
 
 @pytest.fixture
-def house(redis: Redis, valkey: Valkey, tmp_path: Path) -> Iterator[House]:
-    with opened_house(valkey.url, migrated_file(tmp_path), tmp_path) as house:
-        house.apply(letter("evt_1", session="vs_1"))
-        yield house
+def deployment(deployment: Deployment) -> Deployment:
+    deployment.apply(letter("evt_1", session="vs_1"))
+    return deployment
 
 
 @pytest.fixture
-def environment(house: House, valkey: Valkey) -> dict[str, str]:
+def environment(deployment: Deployment, valkey: Valkey) -> dict[str, str]:
     return {
         "REDIS_URL": valkey.url,
-        "DATABASE_URL": house.database_url,
+        "DATABASE_URL": deployment.database_url,
         "STRIPE_API_KEY": "sk_test_1",
     }
 
 
-def redact(environment: dict[str, str], *arguments: str, typed: str = "", **options: Any) -> Result:
-    return CliRunner(env=environment).invoke(
-        references, ["redact", *arguments], input=typed, **options
-    )
+@pytest.fixture
+def redact(run: Run) -> Run:
+    """Runs `identity references redact` with these settings."""
+    return partial(run, "references", "redact")
 
 
-def test_it_asks_and_queues_and_tells_what_comes_next(
-    house: House, environment: dict[str, str]
-) -> None:
-    ran = redact(environment, "user-1", typed="y\n")
-    assert ran.exit_code == 0, ran.output
-    assert "1 session" in ran.stderr and "test mode" in ran.stderr
-    assert "vs_1  verified  asked" in ran.stdout
-    assert "four days" in ran.stdout
-    assert house.context.effects.counts()["queued"] == 1
+def test_it_asks_and_queues_and_tells_what_comes_next(deployment: Deployment, redact: Run) -> None:
+    ran = redact("user-1", typed="y\n")
+    assert ran.code == 0, ran.err
+    assert "1 session" in ran.err
+    assert "test mode" in ran.err
+    assert "vs_1  verified  asked" in ran.out
+    assert "four days" in ran.out
+    assert counts(deployment.stores.effects)["queued"] == 1
 
 
-def test_no_means_no(house: House, environment: dict[str, str]) -> None:
+def test_no_means_no(deployment: Deployment, redact: Run) -> None:
     for typed in ("n\n", ""):
-        assert redact(environment, "user-1", typed=typed).exit_code == 1
-    assert house.context.effects.counts()["queued"] == 0
+        assert redact("user-1", typed=typed).code == 1
+    assert counts(deployment.stores.effects)["queued"] == 0
 
 
-def test_json_is_what_http_answers(house: House, environment: dict[str, str]) -> None:
-    ran = redact(environment, "user-1", "--yes", "--json")
-    assert json.loads(ran.stdout) == {
+def test_json_is_what_http_answers(deployment: Deployment, redact: Run) -> None:
+    ran = redact("user-1", "--yes", "--json")
+    assert ran.object == {
         "client_reference_id": "user-1",
         "sessions": [{"id": "vs_1", "status": "verified", "redaction": "asked"}],
     }
 
 
-def test_what_is_redacted_already_needs_no_question(
-    house: House, environment: dict[str, str]
-) -> None:
-    house.apply(letter("evt_2", session="vs_1", redaction="redacted", at=1))
-    ran = redact(environment, "user-1")
-    assert (ran.exit_code, ran.stderr) == (0, "")
-    assert "Nothing to do" in ran.stdout
+def test_what_is_redacted_already_needs_no_question(deployment: Deployment, redact: Run) -> None:
+    deployment.apply(letter("evt_2", session="vs_1", redaction="redacted", at=1))
+    ran = redact("user-1")
+    assert (ran.code, ran.err) == (0, "")
+    assert "Nothing to do" in ran.out
 
 
 @pytest.mark.parametrize("arguments", [("nobody",), ("user-1", "--account", "acct_1"), ("a\0",)])
 def test_a_reference_never_seen_is_told(
-    house: House, environment: dict[str, str], arguments: tuple[str, ...]
+    deployment: Deployment, redact: Run, arguments: tuple[str, ...]
 ) -> None:
-    ran = redact(environment, *arguments, "--yes")
-    assert ran.exit_code == 1
-    assert "no session of this client_reference_id is known in test mode" in ran.stderr
+    ran = redact(*arguments, "--yes")
+    assert ran.code == 1
+    assert "no session of this client_reference_id is known in test mode" in ran.err
 
 
-def test_without_redis_it_waits_in_the_ledger(house: House, environment: dict[str, str]) -> None:
-    away = {"REDIS_URL": f"redis://127.0.0.1:{free_port()}"}
-    assert redact(environment | away, "user-1", "--yes").exit_code == 0
-    assert [row.kind for row in house.ledger.effects_due_unsent(4_000_000_000, 9)] == ["redact"]
+def test_without_redis_it_waits_in_the_ledger(deployment: Deployment, redact: Run) -> None:
+    ran = redact("user-1", "--yes", REDIS_URL=f"redis://127.0.0.1:{free_port()}")
+    assert ran.code == 0
+    assert [row.kind for row in deployment.ledger.effects_due_unsent(4_000_000_000, 9)] == [
+        "redact"
+    ]
 
 
-def test_without_an_api_key_nothing_is_promised(house: House, environment: dict[str, str]) -> None:
-    with pytest.raises(Misconfigured, match="STRIPE_API_KEY"):
-        redact(environment | {"STRIPE_API_KEY": ""}, "user-1", "--yes", catch_exceptions=False)
-    assert list(house.ledger.effects_due_unsent(4_000_000_000, 9)) == []
+def test_without_an_api_key_nothing_is_promised(deployment: Deployment, redact: Run) -> None:
+    ran = redact("user-1", "--yes", STRIPE_API_KEY="")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "STRIPE_API_KEY is not set\n"
+    assert list(deployment.ledger.effects_due_unsent(4_000_000_000, 9)) == []

@@ -10,20 +10,18 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.cli import sweep as module
-from app.queue.jobs import JobQueue
+from app.operations.apply import apply_observations
 from app.queue.model import EFFECTS, decode
-from tests.cli.catching_up import account, environment, migrated, process, run
-from tests.cli.running import Run
-from tests.operations.account import Account
+from app.queue.transitions import JobQueue
+from tests.support.account import Account
+from tests.support.cli import Run
 from workers.jobs import call
-
-__all__ = ["account", "environment", "migrated", "process", "run"]
 
 
 @contextmanager
 def effects_worker(account: Account) -> Iterator[None]:
     """An effects worker, in a thread: it takes over no signals."""
-    connection = account.context.events.connection
+    connection = account.context.stores.events.connection
     ended = threading.Event()
 
     def loop() -> None:
@@ -31,7 +29,7 @@ def effects_worker(account: Account) -> Iterator[None]:
         while not ended.wait(0.02):
             for job in jobs.claim("token", 60, 10):
                 call(*decode(job.data), account.context)
-                jobs.settle("token", [job.id])
+                jobs.complete("token", [job.id])
 
     thread = threading.Thread(target=loop)
     thread.start()
@@ -46,7 +44,8 @@ def effects_worker(account: Account) -> Iterator[None]:
 def due(account: Account) -> str:
     """A session that was verified, of which only its opening was heard."""
     session = account.open()
-    account.context.apply(account.stripe.retrieve(session, ""))
+    observation = account.stripe.retrieve(session, "")
+    apply_observations([observation], account.context.stores, account.context.now())
     account.sandbox.submit(session, "verified")
     # As the command has the time of this machine: Stripe's is far ahead.
     account.execute("UPDATE sessions SET as_of = 1 WHERE id = :id", id=session)
@@ -80,7 +79,7 @@ def test_json_is_one_object(account: Account, run: Run) -> None:
 def test_where_no_worker_runs_it_says_so_and_exits_with_1(
     account: Account, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "STALLED", 0.5)
+    monkeypatch.setattr(module, "STALL_TIMEOUT", 0.5)
     due(account)
     done = run("sweep")
     assert done.code == 1

@@ -6,8 +6,8 @@ from itertools import pairwise, permutations
 
 import pytest
 
-from app.domain.session import is_tie, join, merge, rank, seen
-from tests.domain.builders import answer, joined, sight
+from app.domain.session import Observation, is_tie, join, merge, rank, seen
+from tests.support.observations import answer, joined, observation
 
 # Stripe's statuses in the order in which one second is read (design, 5.2).
 LADDER = [
@@ -23,22 +23,22 @@ LADDER = [
 
 
 def test_the_first_observation_is_the_session() -> None:
-    session = merge(None, sight("processing", 12, created=3))
-    assert (session.id, session.status, session.as_of, session.created) == (
+    session = merge(None, observation("processing", 12, created=3))
+    assert (session.id, session.status, session.as_of, session.snapshot.created) == (
         "vs_1",
         "processing",
         12,
         3,
     )
-    assert session == seen(sight("processing", 12, created=3))
+    assert session == seen(observation("processing", 12, created=3))
 
 
 def test_the_later_second_decides_whatever_its_rank() -> None:
     for session in (
-        joined(sight("verified", 10), sight("requires_input", 11, "abandoned")),
-        joined(sight("requires_input", 11, "abandoned"), sight("verified", 10)),
+        joined(observation("verified", 10), observation("requires_input", 11, "abandoned")),
+        joined(observation("requires_input", 11, "abandoned"), observation("verified", 10)),
     ):
-        assert (session.status, session.last_error_code, session.as_of) == (
+        assert (session.status, session.snapshot.last_error_code, session.as_of) == (
             "requires_input",
             "abandoned",
             11,
@@ -50,20 +50,20 @@ def test_of_two_statuses_of_one_second_the_later_in_a_sessions_life_decides(
     lower: tuple[str, str | None], higher: tuple[str, str | None]
 ) -> None:
     for one, other in permutations([lower, higher]):
-        session = joined(sight(one[0], 10, one[1]), sight(other[0], 10, other[1]))
-        assert (session.status, session.last_error_code) == higher
+        session = joined(observation(one[0], 10, one[1]), observation(other[0], 10, other[1]))
+        assert (session.status, session.snapshot.last_error_code) == higher
 
 
 def test_a_status_that_stripe_adds_later_decides_its_second_until_stripe_is_asked() -> None:
-    assert joined(sight("on_hold", 10), sight("canceled", 10)).status == "on_hold"
+    assert joined(observation("on_hold", 10), observation("canceled", 10)).status == "on_hold"
     assert rank("on_hold", None) > rank("canceled", None)
 
 
 def test_of_two_events_alike_in_second_and_rank_the_greater_id_decides() -> None:
-    one = sight("requires_input", 10, "abandoned", event_id="evt_a")
-    other = sight("requires_input", 10, "consent_declined", event_id="evt_b")
+    one = observation("requires_input", 10, "abandoned", event_id="evt_a")
+    other = observation("requires_input", 10, "consent_declined", event_id="evt_b")
     assert joined(one, other) == joined(other, one)
-    assert joined(one, other).last_error_code == "consent_declined"
+    assert joined(one, other).snapshot.last_error_code == "consent_declined"
 
 
 @pytest.mark.parametrize(("status", "error"), LADDER)
@@ -72,34 +72,35 @@ def test_an_api_answer_never_outranks_an_event_of_its_own_second(
     status: str, error: str | None, event_status: str, event_error: str | None
 ) -> None:
     date = 10
-    session = joined(sight(event_status, 10, event_error), answer(status, date - 1, error))
-    assert (session.status, session.last_error_code) == (event_status, event_error)
+    session = joined(observation(event_status, 10, event_error), answer(status, date - 1, error))
+    assert (session.status, session.snapshot.last_error_code) == (event_status, event_error)
 
 
 def test_an_api_answer_of_a_later_second_settles_a_tie() -> None:
-    tied = joined(sight("processing", 10), sight("verified", 10))
+    tied = joined(observation("processing", 10), observation("verified", 10))
     assert merge(tied, answer("processing", 11)).status == "processing"
 
 
 def test_what_is_fixed_at_creation_does_not_depend_on_the_order() -> None:
-    one, other = sight(at=10, created=3), sight(at=11, created=2)
-    assert joined(one, other).created == joined(other, one).created == 2
+    one, other = observation(at=10, created=3), observation(at=11, created=2)
+    assert joined(one, other).snapshot.created == joined(other, one).snapshot.created == 2
 
 
 # --- since ----------------------------------------------------------------------------------
 
 
 def test_since_is_the_second_of_the_event_that_entered_the_status() -> None:
-    assert joined(sight(at=9), sight("verified", 10)).status_since == 10
+    assert joined(observation(at=9), observation("verified", 10)).status_since == 10
 
 
 @pytest.mark.parametrize(
-    "later", [answer("verified", 20), sight("verified", 20, name="redacted", redaction="redacted")]
+    "later",
+    [answer("verified", 20), observation("verified", 20, name="redacted", redaction="redacted")],
 )
-def test_since_does_not_move_when_the_same_status_is_only_seen_again(later) -> None:
+def test_since_does_not_move_when_the_same_status_is_only_seen_again(later: Observation) -> None:
     for session in (
-        joined(sight("verified", 10), later),
-        joined(later, sight("verified", 10)),
+        joined(observation("verified", 10), later),
+        joined(later, observation("verified", 10)),
     ):
         assert (session.as_of, session.status_since) == (20, 10)
 
@@ -109,7 +110,9 @@ def test_since_is_the_first_sight_where_no_event_has_told_of_the_status() -> Non
 
 
 def test_since_moves_when_the_status_is_entered_again() -> None:
-    session = joined(sight("verified", 10), sight("processing", 12), sight("verified", 14))
+    session = joined(
+        observation("verified", 10), observation("processing", 12), observation("verified", 14)
+    )
     assert session.status_since == 14
 
 
@@ -120,14 +123,14 @@ def test_since_moves_when_the_status_is_entered_again() -> None:
 def test_a_redaction_does_not_go_back_when_a_later_sight_shows_less(first: str) -> None:
     order = [None, "validated", "processing", "redacted"]
     for less in order[: order.index(first)]:
-        held = sight("verified", 10, redaction=first)
-        assert joined(held, answer("verified", 20, redaction=less)).redaction == first
+        held = observation("verified", 10, redaction=first)
+        assert joined(held, answer("verified", 20, redaction=less)).snapshot.redaction == first
 
 
 def test_a_redaction_grows_by_an_older_sight_too() -> None:
-    held = sight("verified", 20)
-    older = sight("verified", 10, name="redacted", redaction="redacted")
-    assert joined(held, older).redaction == "redacted"
+    held = observation("verified", 20)
+    older = observation("verified", 10, name="redacted", redaction="redacted")
+    assert joined(held, older).snapshot.redaction == "redacted"
 
 
 def test_a_redaction_that_stripe_adds_later_stands_below_redacted_and_above_the_known() -> None:
@@ -139,13 +142,13 @@ def test_a_redaction_that_stripe_adds_later_stands_below_redacted_and_above_the_
         ("redacted", "redacted"),
     ]:
         for pair in permutations([paused, answer("verified", 20, redaction=known)]):
-            assert joined(*pair).redaction == expected
+            assert joined(*pair).snapshot.redaction == expected
 
 
 def test_a_redaction_leaves_the_outcome_as_it_is() -> None:
-    redacted = sight("verified", 20, name="redacted", redaction="redacted")
-    session = joined(sight("verified", 10), redacted)
-    assert (session.status, session.redaction) == ("verified", "redacted")
+    redacted = observation("verified", 20, name="redacted", redaction="redacted")
+    session = joined(observation("verified", 10), redacted)
+    assert (session.status, session.snapshot.redaction) == ("verified", "redacted")
 
 
 # --- the reference --------------------------------------------------------------------------
@@ -153,52 +156,52 @@ def test_a_redaction_leaves_the_outcome_as_it_is() -> None:
 
 def test_a_client_reference_id_outranks_later_metadata() -> None:
     for pair in permutations(
-        [sight(at=10, reference="a", source=2), sight(at=20, reference="b", source=1)]
+        [observation(at=10, reference="a", source=2), observation(at=20, reference="b", source=1)]
     ):
-        assert joined(*pair).reference == "a"
+        assert joined(*pair).snapshot.reference == "a"
 
 
 def test_the_later_metadata_decides() -> None:
     for pair in permutations(
-        [sight(at=10, reference="z", source=1), sight(at=20, reference="b", source=1)]
+        [observation(at=10, reference="z", source=1), observation(at=20, reference="b", source=1)]
     ):
-        assert joined(*pair).reference == "b"
+        assert joined(*pair).snapshot.reference == "b"
 
 
 def test_a_reference_once_known_is_not_forgotten() -> None:
     for pair in permutations(
-        [sight(at=10, reference="a", source=1), answer(at=20, reference=None)]
+        [observation(at=10, reference="a", source=1), answer(at=20, reference=None)]
     ):
-        assert joined(*pair).reference == "a"
+        assert joined(*pair).snapshot.reference == "a"
 
 
 # --- attempts -------------------------------------------------------------------------------
 
 
 def test_a_session_without_a_submission_has_no_failed_attempt() -> None:
-    assert joined(sight("requires_input", 10), sight("processing", 11)).attempts == 0
+    assert joined(observation("requires_input", 10), observation("processing", 11)).attempts == 0
 
 
 def test_each_report_of_a_failed_attempt_counts_once() -> None:
-    failed = sight("requires_input", 10, "abandoned", "vr_1")
-    again = sight("requires_input", 20, "document_expired", "vr_2")
-    assert joined(failed, sight("processing", 15), again).attempts == 2
+    failed = observation("requires_input", 10, "abandoned", "vr_1")
+    again = observation("requires_input", 20, "document_expired", "vr_2")
+    assert joined(failed, observation("processing", 15), again).attempts == 2
 
 
 def test_one_report_seen_by_many_observations_is_one_attempt() -> None:
-    failed = sight("requires_input", 10, "abandoned", "vr_1")
-    sights = [answer("requires_input", at, "abandoned", report="vr_1") for at in (8, 12, 30)]
-    assert joined(failed, *sights, failed).attempts == 1
+    failed = observation("requires_input", 10, "abandoned", "vr_1")
+    shown = [answer("requires_input", at, "abandoned", report="vr_1") for at in (8, 12, 30)]
+    assert joined(failed, *shown, failed).attempts == 1
 
 
 def test_failed_attempts_without_a_report_count_by_their_second() -> None:
-    one, other = (sight("requires_input", at, "abandoned") for at in (10, 20))
+    one, other = (observation("requires_input", at, "abandoned") for at in (10, 20))
     assert joined(one, one).attempts == 1
     assert joined(one, other, one).attempts == 2
 
 
 def test_an_api_answer_that_shows_a_failed_attempt_without_a_report_adds_nothing() -> None:
-    failed = sight("requires_input", 10, "abandoned")
+    failed = observation("requires_input", 10, "abandoned")
     for pair in permutations(
         [failed, *(answer("requires_input", at, "abandoned") for at in (12, 99))]
     ):
@@ -210,13 +213,13 @@ def test_api_answers_alone_count_one_failed_attempt_without_a_report() -> None:
 
 
 def test_a_later_event_that_shows_an_attempt_without_a_report_adds_nothing() -> None:
-    redacted = sight("requires_input", 20, "abandoned", name="redacted", redaction="redacted")
-    assert joined(sight("requires_input", 10, "abandoned"), redacted).attempts == 1
+    redacted = observation("requires_input", 20, "abandoned", name="redacted", redaction="redacted")
+    assert joined(observation("requires_input", 10, "abandoned"), redacted).attempts == 1
 
 
 @pytest.mark.parametrize("status", ["processing", "verified", "canceled", "on_hold"])
 def test_only_a_session_that_requires_input_shows_a_failed_attempt(status: str) -> None:
-    assert joined(sight(status, 10, "abandoned", "vr_1")).attempts == 0
+    assert joined(observation(status, 10, "abandoned", "vr_1")).attempts == 0
 
 
 # --- ties -----------------------------------------------------------------------------------
@@ -225,25 +228,30 @@ def test_only_a_session_that_requires_input_shows_a_failed_attempt(status: str) 
 @pytest.mark.parametrize(
     ("held", "told", "tied"),
     [
-        (sight("processing", 10), sight("verified", 10), True),
-        (sight("verified", 10), sight("processing", 10), True),
-        (sight("requires_input", 10), sight("requires_input", 10, "abandoned"), True),
-        (sight("verified", 10), answer("processing", 10), True),
-        (sight("on_hold", 10), sight("paused", 10), True),
-        (sight("processing", 10), sight("verified", 11), False),
-        (sight("verified", 11), sight("processing", 10), False),
-        (sight("verified", 10), sight("verified", 10), False),
-        (sight("verified", 10), sight("verified", 10, name="redacted"), False),
+        (observation("processing", 10), observation("verified", 10), True),
+        (observation("verified", 10), observation("processing", 10), True),
+        (observation("requires_input", 10), observation("requires_input", 10, "abandoned"), True),
+        (observation("verified", 10), answer("processing", 10), True),
+        (observation("on_hold", 10), observation("paused", 10), True),
+        (observation("processing", 10), observation("verified", 11), False),
+        (observation("verified", 11), observation("processing", 10), False),
+        (observation("verified", 10), observation("verified", 10), False),
+        (observation("verified", 10), observation("verified", 10, name="redacted"), False),
     ],
 )
-def test_two_different_statuses_of_one_second_are_a_tie(held, told, tied: bool) -> None:
+def test_two_different_statuses_of_one_second_are_a_tie(
+    held: Observation, told: Observation, tied: bool
+) -> None:
     assert is_tie(seen(held), told) is tied
 
 
 def test_the_first_sight_of_a_session_ties_with_nothing() -> None:
-    assert not is_tie(None, sight())
+    assert not is_tie(None, observation())
 
 
 def test_join_of_two_parts_is_the_session_of_all() -> None:
-    one, other = [sight(at=9), sight("verified", 10)], [answer("verified", 30), sight("processing")]
+    one, other = (
+        [observation(at=9), observation("verified", 10)],
+        [answer("verified", 30), observation("processing")],
+    )
     assert join(joined(*one), joined(*other)) == joined(*one, *other)

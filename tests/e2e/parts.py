@@ -7,7 +7,7 @@ import hmac
 import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,15 +18,16 @@ import requests
 from redis import Redis
 from sqlalchemy import Engine, text
 
-from app.cli.local.sabotage import broken_session
-from app.cli.local.stack import Secrets, Stack
-from app.cli.local.stripe_side import StripeSide
 from app.ledger.engine import open_engine
+from app.local.fault_injection import broken_session
+from app.local.sandbox_client import SandboxClient
+from app.local.stack import Secrets, Stack
+from app.queue.backlog import read_backlog
 from app.queue.connection import open_redis
-from app.queue.jobs import JobQueue
 from app.queue.model import EVENTS
-from tests.domain.builders import event_body
-from tests.sandbox.processes import eventually
+from app.queue.transitions import JobQueue
+from tests.support.events import event_body
+from tests.support.waiting import eventually
 
 SECRETS = Secrets("whsec_" + "e" * 32, "sk_test_" + "e" * 32, "token-" + "e" * 32)
 WITHIN = 30.0
@@ -39,13 +40,17 @@ class Product:
     stack: Stack
     engine: Engine
     redis: Redis
-    side: StripeSide
+    sandbox: SandboxClient
     http: requests.Session
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
     def events(self) -> JobQueue:
         return JobQueue(self.redis, EVENTS)
+
+    def counts(self) -> Mapping[str, int]:
+        """How many events are queued, started, scheduled and failed."""
+        return read_backlog(self.redis, EVENTS).counts
 
     def fresh(self, prefix: str) -> str:
         """An id that no other test uses."""
@@ -77,7 +82,7 @@ class Product:
         return event_body(*names, session=session, id=self.fresh("evt"), **fields)
 
     def read(self, reference: str) -> dict[str, Any] | None:
-        """What the team's backend is told of a reference; None where that is 404."""
+        """What the team's backend reads of a reference; None if the answer is 404."""
         answer = self.http.get(
             f"{self.stack.web}/v1/references/{quote(reference, safe='')}",
             headers={"Authorization": f"Bearer {SECRETS.api_token}"},
@@ -99,9 +104,7 @@ class Product:
 
     def await_quiet(self) -> None:
         """Wait until no event is queued or in work."""
-        eventually(
-            lambda: not any(self.events.counts()[place] for place in ("queued", "started")), WITHIN
-        )
+        eventually(lambda: not any(self.counts()[place] for place in ("queued", "started")), WITHIN)
 
     def is_dead(self, event_id: str) -> bool:
         return self.redis.zscore("rq:failed:events", event_id) is not None
@@ -136,8 +139,8 @@ def running(folder: Path, database_url: str | None = None, **extra: str) -> Iter
         engine = open_engine(database_url or stack.database_url)
         try:
             with open_redis(stack.valkey.url) as redis, requests.Session() as http:
-                side = StripeSide(stack.sandbox, SECRETS.api_key)
-                yield Product(stack, engine, redis, side, http)
+                sandbox = SandboxClient(stack.sandbox, SECRETS.api_key)
+                yield Product(stack, engine, redis, sandbox, http)
         finally:
             engine.dispose()
     assert "Traceback" not in stack.tail(10_000)

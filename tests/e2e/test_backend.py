@@ -10,7 +10,7 @@ import requests
 
 from tests.e2e.parts import SECRETS, Product, running
 from tests.e2e.test_canaries import places_with
-from tests.sandbox.processes import eventually
+from tests.support.waiting import eventually
 
 RESTRICTED = "rk_test_" + "r" * 32
 PLANTED = "K4NARY"
@@ -42,7 +42,7 @@ class Backend:
     def person(self, session: dict[str, Any], outcome: str) -> None:
         """The person opens the session's link, and is done with an outcome."""
         assert requests.get(session["url"], timeout=30).ok
-        self._product.side.submit(session["id"], outcome)
+        self._product.sandbox.submit(session["id"], outcome)
 
     def await_standing(self, user: str, **expected: Any) -> dict[str, Any]:
         """How the user stands, as soon as it is so."""
@@ -118,7 +118,7 @@ def test_what_passes_through_stays_nowhere_on_the_way(product: Product, backend:
         "provided_details": {"email": f"{PLANTED}@example.com"},
         "return_url": f"https://example.com/{PLANTED}",
     }
-    control = product.side.control
+    control = product.sandbox.control
     sessions = "/v1/identity/verification_sessions"
     for fault in ({"status": 500}, {"status": 400}, {"hang_up": "after"}):
         control("faults", {"path": sessions, "method": "POST", **fault})
@@ -153,10 +153,10 @@ def test_what_passes_through_stays_nowhere_on_the_way(product: Product, backend:
 def test_a_session_is_in_the_ledger_though_no_event_ever_comes(
     product: Product, backend: Backend
 ) -> None:
-    product.side.control("webhooks", {"enabled": False})
+    product.sandbox.control("webhooks", {"enabled": False})
     try:
         session = backend.start("user_5")
         standing = backend.await_standing("user_5", status="requires_input")
     finally:
-        product.side.control("webhooks", {"enabled": True})
+        product.sandbox.control("webhooks", {"enabled": True})
     assert standing["session_id"] == session["id"]

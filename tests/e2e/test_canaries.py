@@ -12,7 +12,7 @@ import requests
 from redis import Redis
 
 from tests.e2e.parts import Product, running
-from tests.sandbox.processes import eventually
+from tests.support.waiting import eventually
 
 CANARY = "K4NARY"
 # Where Stripe's side keeps what it knows: its own files, not ours.
@@ -38,7 +38,7 @@ def planted(body: dict[str, Any]) -> dict[str, Any]:
 
 def in_redis(redis: Redis) -> str:
     """Every value of every key, read by its type, and as the server would hand it on."""
-    read: dict[bytes, Callable[[bytes], Any]] = {
+    read: dict[Any, Callable[[bytes], Any]] = {
         b"string": redis.get,
         b"hash": redis.hgetall,
         b"list": lambda key: redis.lrange(key, 0, -1),
@@ -140,7 +140,7 @@ def session_at_stripe(product: Product) -> list[str]:
     assert made.ok, made.text
     session = made.json()
     for _ in range(2):
-        product.side.control(
+        product.sandbox.control(
             f"sessions/{session['id']}/submit",
             {"outcome": "document_expired", "reason": f"{CANARY}-reason"},
         )
@@ -150,7 +150,7 @@ def session_at_stripe(product: Product) -> list[str]:
 
 
 def truth(product: Product, session: str) -> Any:
-    found = product.side.control("sessions")["data"]
+    found = product.sandbox.control("sessions")["data"]
     return next(each for each in found if each["id"] == session)
 
 

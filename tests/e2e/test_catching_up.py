@@ -12,15 +12,17 @@ from typing import Any
 
 import pytest
 
-from app.cli.demo import Line
-from app.cli.local.lives import Life, lives, play
 from app.ledger.ledger import Ledger
 from app.ledger.tables import metadata
+from app.local.demo import Comparison
+from app.local.scenarios import Scenario, run, scenarios
 from tests.e2e.parts import WITHIN, Product, running
-from tests.sandbox.processes import ROOT, eventually
+from tests.sandbox.processes import ROOT
+from tests.support.ledger import count_events
+from tests.support.waiting import eventually
 
 DAY = 86400
-FOR_EACH = 0.1  # seconds more for each reference: a check-back is a call to Stripe
+FOR_EACH = 0.1  # seconds more for each reference: a recheck is a call to Stripe
 # A backfill leaves younger events to the webhook.
 IN_FLIGHT = 120
 
@@ -29,14 +31,14 @@ IN_FLIGHT = 120
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     with running(tmp_path_factory.mktemp("catching-up")) as product:
         # Redaction makes no event when it begins: only its end can be learnt from events.
-        product.side.control("redaction", {"seconds": 0})
+        product.sandbox.control("redaction", {"seconds": 0})
         yield product
 
 
-def live(product: Product, played: list[Life]) -> None:
-    """Some of the users' lives, side by side."""
+def run_all(product: Product, chosen: list[Scenario]) -> None:
+    """Run scenarios, several at the same time."""
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda life: play(life, product.side), played))
+        list(pool.map(lambda scenario: run(scenario, product.sandbox), chosen))
 
 
 def command(product: Product, *arguments: str) -> dict[str, Any]:
@@ -56,38 +58,39 @@ def command(product: Product, *arguments: str) -> dict[str, Any]:
 
 def await_delivered(product: Product) -> None:
     """Stripe has nothing left to send, and the workers nothing left to do."""
-    eventually(lambda: not product.side.control("deliveries")["pending"], WITHIN)
+    eventually(lambda: not product.sandbox.control("deliveries")["pending"], WITHIN)
     product.await_quiet()
 
 
-def disagreeing(product: Product) -> list[Line]:
+def disagreeing(product: Product) -> list[Comparison]:
     """The references that do not stand as Stripe says."""
-    truths = product.side.truth()
+    truths = product.sandbox.truth()
     standings = dict(Ledger(product.engine).all_standings(livemode=False))
-    lines = [Line(name, standings.get(name), truth) for name, truth in truths.items()]
-    return [line for line in lines if not line.matches]
+    compared = [Comparison(name, standings.get(name), truth) for name, truth in truths.items()]
+    return [comparison for comparison in compared if not comparison.matches]
 
 
 def await_agreement(product: Product) -> None:
-    """Ties, two statuses of one second, are settled by check-backs some seconds later."""
+    """Ties, two statuses of one second, are completed by rechecks some seconds later."""
     product.await_quiet()
-    deadline = time.monotonic() + WITHIN + FOR_EACH * len(product.side.truth())
-    while (lines := disagreeing(product)) and time.monotonic() < deadline:
+    deadline = time.monotonic() + WITHIN + FOR_EACH * len(product.sandbox.truth())
+    while (found := disagreeing(product)) and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert lines == []
+    assert found == []
 
 
 def advance(product: Product, seconds: float) -> None:
-    product.side.control("clock", {"advance": seconds})
+    product.sandbox.control("clock", {"advance": seconds})
 
 
 def wipe_redis_in_the_middle(product: Product, deliveries: int) -> None:
-    """Lives with so many deliveries or more; Redis is emptied once half have come."""
-    played = lives(deliveries // 3, seed=11)
+    """Scenarios with so many deliveries or more; Redis is emptied once half have come."""
+    chosen = scenarios(deliveries // 3, seed=11)
     with ThreadPoolExecutor(1) as pool:
-        under_way = pool.submit(live, product, played)
+        under_way = pool.submit(run_all, product, chosen)
         eventually(
-            lambda: product.side.control("deliveries")["deliveries"] > deliveries // 2, WITHIN * 10
+            lambda: product.sandbox.control("deliveries")["deliveries"] > deliveries // 2,
+            WITHIN * 10,
         )
         product.redis.flushall()
         under_way.result()
@@ -108,18 +111,18 @@ def test_after_redis_was_wiped_in_the_middle_of_deliveries_one_backfill_mends_al
 
 @pytest.mark.slow
 def test_three_days_without_a_webhook_are_made_up_for_by_one_backfill(product: Product) -> None:
-    played = lives(90, seed=12)
-    live(product, played[:30])
+    chosen = scenarios(90, seed=12)
+    run_all(product, chosen[:30])
     await_delivered(product)
-    product.side.control("webhooks", {"enabled": False})
+    product.sandbox.control("webhooks", {"enabled": False})
     for first in (30, 50, 70):
         advance(product, DAY)
-        live(product, played[first : first + 20])
-    product.side.control("webhooks", {"enabled": True})
+        run_all(product, chosen[first : first + 20])
+    product.sandbox.control("webhooks", {"enabled": True})
     assert disagreeing(product)
     advance(product, IN_FLIGHT)
     found = command(product, "backfill", "--since", "30d")
-    assert found["events"] == product.side.control("deliveries")["events"]
+    assert found["events"] == product.sandbox.control("deliveries")["events"]
     await_agreement(product)
     assert command(product, "backfill")["missing"] == 0
 
@@ -128,16 +131,15 @@ def test_three_days_without_a_webhook_are_made_up_for_by_one_backfill(product: P
 def test_after_the_ledger_was_wiped_import_and_backfill_bring_back_every_standing(
     product: Product,
 ) -> None:
-    played = lives(60, seed=13)
-    live(product, played)
+    run_all(product, scenarios(60, seed=13))
     await_delivered(product)
     advance(product, IN_FLIGHT)
     await_agreement(product)
     with product.engine.begin() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
-    sessions = product.side.control("sessions")["data"]
+    sessions = product.sandbox.control("sessions")["data"]
     assert command(product, "import")["sessions"] == len(sessions)
     command(product, "backfill")
     await_agreement(product)
-    assert Ledger(product.engine).count_events() == product.side.control("deliveries")["events"]
+    assert count_events(product.engine) == product.sandbox.control("deliveries")["events"]

@@ -15,13 +15,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.cli.local.valkey import free_port
 from app.domain.event import SessionEvent
-from app.domain.reference import Standing
-from app.ledger.engine import for_reading, open_engine
-from app.ledger.migrate import upgrade
-from app.ledger.tables import effects, references, timeline
-from app.queue.model import event_job
+from app.domain.standing import Standing
+from app.ledger.engine import for_reading
+from app.ledger.tables import effects, standings, timeline
+from app.local.valkey import free_port
+from app.queue.model import EFFECTS, EVENTS, event_job
 from tests.faults.rig import Rig
 from tests.faults.traffic import Event, event_of, traffic
 from tests.notifications.receiver import (
@@ -35,7 +34,9 @@ from tests.notifications.receiver import (
     slow,
 )
 from tests.properties.lives import Step
-from tests.sandbox.processes import eventually
+from tests.support.ledger import count_events
+from tests.support.stores import migrate_database
+from tests.support.waiting import eventually
 
 SCHEDULED = "rq:scheduled:effects"
 # What asks for a notification (design, 5.4): what else changes a standing goes with the next one.
@@ -46,15 +47,13 @@ WORKERS = 3
 def product(folder: Path, url: str, *, lease: int, event_workers: int = 1) -> Rig:
     """Valkey, and workers to be started, that tell this address."""
     database_url = f"sqlite:///{folder / 'identity.db'}"
-    engine = open_engine(database_url)
-    upgrade(engine)
-    engine.dispose()
+    migrate_database(database_url)
     return Rig(
         folder,
         database_url,
         lease=lease,
         event_workers=event_workers,
-        workers="tests.faults.hurried",
+        workers="tests.faults.fast_clock",
         extra={
             "NOTIFY_URL": url,
             "NOTIFY_SECRET": SECRET,
@@ -65,14 +64,14 @@ def product(folder: Path, url: str, *, lease: int, event_workers: int = 1) -> Ri
 
 
 def deliver(rig: Rig, events: Iterable[Event]) -> None:
-    """Accept them, as the web process does."""
+    """Enqueue them, as the web process does."""
     found = [SessionEvent.parse(json.loads(event.body)) for event in events]
-    rig.events.accept_all([event_job(event) for event in found if event is not None])
+    rig.events.enqueue_all([event_job(event) for event in found if event is not None])
 
 
 def hurry(rig: Rig) -> None:
     """What waits for its next try is due now, and the dead are replayed."""
-    waiting = dict.fromkeys(rig.redis.zrange(SCHEDULED, 0, -1), 1)
+    waiting: Any = dict.fromkeys(rig.redis.zrange(SCHEDULED, 0, -1), 1)
     if waiting:
         rig.redis.zadd(SCHEDULED, waiting, xx=True)
     rig.effects.replay([letter.id for letter in rig.effect_letters])
@@ -80,7 +79,7 @@ def hurry(rig: Rig) -> None:
 
 def is_over(rig: Rig) -> bool:
     """Whether every event is applied and every effect done."""
-    counts = rig.events.counts()
+    counts = rig.counts(EVENTS)
     rig.events.replay([letter.id for letter in rig.letters])
     if counts["queued"] or counts["started"] or counts["failed"] or counts["scheduled"]:
         return False
@@ -100,14 +99,14 @@ def finish(rig: Rig, seconds: float) -> None:
     try:
         eventually(over, seconds)
     except AssertionError as error:
-        raise AssertionError(f"{error}\n{rig.effects.counts()}\n{rig.tail()}") from None
+        raise AssertionError(f"{error}\n{rig.counts(EFFECTS)}\n{rig.tail()}") from None
 
 
-def standings(rig: Rig) -> dict[str, dict[int, tuple[str, dict[str, Any]]]]:
+def versions_by_reference(rig: Rig) -> dict[str, dict[int, tuple[str, dict[str, Any]]]]:
     """By reference and version: what caused it, and how the reference then stood."""
     fields = ("status", "session_id", "attempts", "last_error_code", "next_step", "redaction")
     found: dict[str, dict[int, tuple[str, dict[str, Any]]]] = defaultdict(dict)
-    lines = select(references.c.client_reference_id, timeline).join_from(timeline, references)
+    lines = select(standings.c.client_reference_id, timeline).join_from(timeline, standings)
     with for_reading(rig.engine).connect() as connection:
         for row in connection.execute(lines):
             stood = {name: getattr(row, name) for name in fields}
@@ -121,7 +120,7 @@ def faults(rig: Rig, receiver: Receiver) -> list[str]:
     for message in receiver.accepted:
         heard[message["data"]["client_reference_id"]].append(message)
     found = []
-    for reference, versions in standings(rig).items():
+    for reference, versions in versions_by_reference(rig).items():
         told = [message["data"]["standing"] for message in heard[reference]]
         numbers = [standing["version"] for standing in told]
         wanted = max((v for v, (cause, _) in versions.items() if cause in TOLD), default=0)
@@ -144,12 +143,12 @@ def misbehaving(receiver: Receiver, draw: random.Random) -> Behaviour:
     """One that fails in each way, and takes what it is given half of the time."""
 
     def take_and_close(delivery: Delivery) -> None:
-        receiver.accept(delivery)
+        receiver.enqueue(delivery)
         closing(delivery)
 
     ways: list[Behaviour] = [
-        *[receiver.accept] * 4,
-        slow(0.3, receiver.accept),
+        *[receiver.enqueue] * 4,
+        slow(0.3, receiver.enqueue),
         take_and_close,
         answering(500),
         answering(302, Location="/elsewhere"),
@@ -198,7 +197,7 @@ def test_several_workers_keep_the_order_of_a_reference_at_a_slow_receiver(tmp_pa
     with receiving() as receiver:
 
         def take_its_time(delivery: Delivery) -> None:
-            slow(draw.uniform(0, 0.6), receiver.accept)(delivery)
+            slow(draw.uniform(0, 0.6), receiver.enqueue)(delivery)
 
         receiver.usual = take_its_time
         with product(tmp_path, receiver.url, lease=30) as rig:
@@ -266,12 +265,12 @@ def outlast(count: int, folder: Path, seconds: float) -> dict[str, Any]:
             time.sleep(0.5)
             return least_attempts(rig, ids) >= 2
 
-        eventually(lambda: rig.ledger.count_events() == count, seconds)
+        eventually(lambda: count_events(rig.engine) == count, seconds)
         before = memory(rig)
         eventually(failed_twice, seconds)
         down = time.monotonic() - began
         with receiving(port=port) as receiver:
-            receiver.usual = slow(0.002, receiver.accept)
+            receiver.usual = slow(0.002, receiver.enqueue)
             finish(rig, seconds)
         after = memory(rig)
         heard = [message["data"]["client_reference_id"] for message in receiver.accepted]

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.ledger import migrate
-from app.ledger.engine import open_engine
-from tests.domain.builders import OPENED
 from tests.e2e.parts import Product, running
-from tests.postgres import postgres_server
-from tests.sandbox.processes import eventually
+from tests.support.events import OPENED
+from tests.support.postgres import Postgres
+from tests.support.stores import migrate_database
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(
@@ -29,13 +28,11 @@ def product(
         with running(folder) as product:
             yield product
         return
-    with postgres_server() as server:
-        url = server.url(server.create_database())
-        engine = open_engine(url)
-        migrate.upgrade(engine)
-        engine.dispose()
-        with running(folder, url) as product:
-            yield product
+    server: Postgres = request.getfixturevalue("postgres")
+    url = server.url(server.create_database())
+    migrate_database(url)
+    with running(folder, url) as product:
+        yield product
 
 
 @pytest.fixture(autouse=True)
@@ -172,11 +169,11 @@ def test_a_dead_letter_that_an_operator_replays_is_applied(product: Product) -> 
 
 def test_what_happens_at_stripe_comes_to_stand_in_the_ledger(product: Product) -> None:
     reference = product.fresh("user")
-    session = product.side.create(reference)
+    session = product.sandbox.create(reference)
     product.await_status(reference, "requires_input")
-    product.side.submit(session, "document_expired")
+    product.sandbox.submit(session, "document_expired")
     eventually(lambda: (product.read(reference) or {})["standing"]["attempts"] == 1, 30)
     record = product.await_status(reference, "requires_input")
     assert record["standing"]["next_step"] == "use_another_document"
-    product.side.submit(session, "verified")
+    product.sandbox.submit(session, "verified")
     product.await_status(reference, "verified")

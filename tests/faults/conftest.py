@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from app.ledger.engine import open_engine
-from app.ledger.migrate import upgrade
-from tests.faults.dead_men import DeadMen
+from tests.faults.killable import Killable
 from tests.faults.processes import reap
 from tests.faults.rig import Rig
 from tests.faults.scene import Scene
 from tests.faults.stripe_stub import stripe_stub
-from tests.postgres import Postgres, postgres_server
+from tests.support.postgres import Postgres, postgres_server
+from tests.support.stores import migrate_database
 
 MakeRig = Callable[..., Rig]
 
@@ -30,45 +28,31 @@ def reaper() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated file, to copy."""
-    path = tmp_path_factory.mktemp("faults") / "ledger.db"
-    migrate(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A server that waits for its disk, and that no test kills."""
+def durable_postgres() -> Iterator[Postgres]:
+    """A server that waits for its disk, as production does; no test kills it."""
     with postgres_server(durable=True) as server:
-        migrate(server.url("template1"))
+        migrate_database(server.url("template1"))
         yield server
 
 
 @pytest.fixture
-def sqlite_url(migrated: Path, tmp_path: Path) -> str:
-    """A ledger without rows."""
-    return f"sqlite:///{shutil.copy(migrated, tmp_path / 'ledger.db')}"
-
-
-@pytest.fixture
-def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest, database_url: str) -> Iterator[str]:
     """By parameter: an empty ledger on SQLite, which is the default, or on PostgreSQL."""
     if getattr(request, "param", "sqlite") == "sqlite":
-        yield request.getfixturevalue("sqlite_url")
+        yield database_url
         return
-    server: Postgres = request.getfixturevalue("postgres")
+    server: Postgres = request.getfixturevalue("durable_postgres")
     name = server.create_database()
     yield server.url(name)
     server.drop_database(name)
 
 
 @pytest.fixture(scope="module")
-def dead_men(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeadMen]:
+def killable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killable]:
     """The parent of processes that die at a named point."""
-    men = DeadMen(tmp_path_factory.mktemp("dead-men"))
-    yield men
-    men.close()
+    killable = Killable(tmp_path_factory.mktemp("killable"))
+    yield killable
+    killable.close()
 
 
 @pytest.fixture
@@ -84,15 +68,8 @@ def make_rig(tmp_path: Path, database_url: str) -> Iterator[MakeRig]:
         yield make
 
 
-def migrate(url: str) -> None:
-    """Bring a database up to date."""
-    engine = open_engine(url)
-    upgrade(engine)
-    engine.dispose()
-
-
 @pytest.fixture
-def scene(make_rig: MakeRig, dead_men: DeadMen) -> Iterator[Scene]:
+def scene(make_rig: MakeRig, killable: Killable) -> Iterator[Scene]:
     """A product with Valkey, a database and Stripe, and no process yet."""
     with stripe_stub() as stub:
         extra = {
@@ -101,8 +78,8 @@ def scene(make_rig: MakeRig, dead_men: DeadMen) -> Iterator[Scene]:
             "MAX_ATTEMPTS": "1",
         }
         rig = make_rig(extra=extra)
-        yield Scene(rig, stub, dead_men)
-        dead_men.end_all()
+        yield Scene(rig, stub, killable)
+        killable.end_all()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

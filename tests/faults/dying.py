@@ -19,21 +19,21 @@ from typing import Any
 
 from app.cli.main import main as command
 from app.logs import configure
-from app.queue.jobs import JobQueue
+from app.queue.transitions import JobQueue
 from app.settings import Settings
+from app.stores import Stores
 from app.web.__main__ import main as serve
-from tests.faults.hurried import QUICK_CLOCK
+from tests.faults.fast_clock import FAST_CLOCK
 from tests.faults.points import FAULTS, lay
 from workers import clock
 from workers.__main__ import tick, work
-from workers.jobs import Context
 
 
 def live(order: dict[str, Any]) -> None:
     """Play the role that the order names."""
     os.environ.clear()
     os.environ.update(order["environment"])
-    vars(clock).update(QUICK_CLOCK)
+    vars(clock).update(FAST_CLOCK)
     for fault in order["faults"]:
         FAULTS[fault]()
     if order["point"]:
@@ -51,7 +51,7 @@ def _settings() -> Settings:
     return settings
 
 
-def _work(queue_of: Callable[[Context], JobQueue]) -> None:
+def _work(queue_of: Callable[[Stores], JobQueue]) -> None:
     """A worker that takes over nobody's place: what a victim held waits for its lease to end."""
     work(_settings(), os.getppid(), uuid.uuid4().hex, queue_of, _over_by())
 
@@ -62,8 +62,8 @@ def _command(arguments: list[str]) -> None:
 
 
 ROLES: dict[str, Callable[[list[str]], None]] = {
-    "worker": lambda _: _work(lambda context: context.events),
-    "effects": lambda _: _work(lambda context: context.effects),
+    "worker": lambda _: _work(lambda stores: stores.events),
+    "effects": lambda _: _work(lambda stores: stores.effects),
     "clock": lambda _: tick(_settings(), os.getppid(), _over_by()),
     "web": lambda _: serve(),
     "command": _command,

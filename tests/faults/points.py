@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from app.domain import reconcile
+from app.domain.handlers import handle
+from app.ledger import apply
 from app.ledger.engine import LedgerUnavailable
 from app.ledger.ledger import Ledger
-from app.ledger.transaction import Observing
-from app.queue.jobs import AsyncJobQueue, JobQueue
-from workers import effects, jobs
+from app.queue.transitions import AsyncJobQueue, JobQueue
+from workers import effects
 
 Die = Callable[[], None]
 
@@ -53,30 +55,30 @@ def at_script(name: str) -> Callable[[str, Die], None]:
     return lay_in
 
 
-def at_accept(when: str, die: Die) -> None:
+def at_enqueue(when: str, die: Die) -> None:
     """The web process' one round trip."""
-    accept = AsyncJobQueue.accept
+    enqueue = AsyncJobQueue.enqueue
 
     async def call(self: AsyncJobQueue, job: Any) -> str:
         if when == "before":
             die()
-        answer = await accept(self, job)
+        answer = await enqueue(self, job)
         die()
         return answer
 
-    AsyncJobQueue.accept = call  # type: ignore[method-assign]
+    AsyncJobQueue.enqueue = call  # type: ignore[method-assign]
 
 
-def at_method(owner: type, name: str) -> Callable[[str, Die], None]:
-    """Before or after a method's first call."""
+def at_call(owner: object, name: str) -> Callable[[str, Die], None]:
+    """Before or after the first call of a class' method or a module's function."""
 
     def lay_in(when: str, die: Die) -> None:
-        method = getattr(owner, name)
+        function = getattr(owner, name)
 
         def call(*arguments: Any, **named: Any) -> Any:
             if when == "before":
                 die()
-            answer = method(*arguments, **named)
+            answer = function(*arguments, **named)
             die()
             return answer
 
@@ -104,51 +106,51 @@ POINTS: dict[str, Callable[[str, Die], None]] = {
         name: at_script(name)
         for name in (
             "claim",
-            "settle",
-            "defer",
+            "complete",
+            "retry_later",
             "bury",
-            "give_back",
             "release",
+            "rescue",
+            "promote",
             "replay",
             "discard",
         )
     },
-    "accept": at_accept,
-    "insert": at_method(Observing, "_is_new_event"),
-    "statements": at_method(Observing, "apply"),
-    "commit": at_method(Ledger, "apply"),
-    "effects": at_method(JobQueue, "accept_all"),
+    "enqueue": at_enqueue,
+    "insert": at_call(apply, "_insert_events"),
+    "statements": at_call(apply, "save"),
+    "commit": at_call(Ledger, "apply"),
+    "effects": at_call(JobQueue, "enqueue_all"),
     "effect": at_effect,
-    "mark": at_method(Ledger, "mark_effect"),
-    "enqueued": at_method(Ledger, "mark_enqueued"),
-    "note": at_method(Ledger, "note_discarded"),
+    "mark": at_call(Ledger, "mark_effect"),
+    "enqueued": at_call(Ledger, "mark_enqueued"),
+    "note": at_call(Ledger, "record_discarded"),
 }
 
 
-# Faults that bring a job to where it is deferred, buried or given back.
+# Faults after which a job is tried again later, buried or released.
 
 
 def handler_raises(error: Exception) -> Callable[[], None]:
     """Every event's handler fails, in this process only."""
 
     def lay_in() -> None:
-        def handle(change: object) -> Any:
+        def fail(change: object) -> Any:
             raise error
 
-        jobs.handle = handle
+        vars(reconcile)["handle"] = fail
 
     return lay_in
 
 
 def stopped_in_a_batch() -> None:
     """SIGTERM comes while the first job of the batch runs."""
-    handle = jobs.handle
 
     def stop(change: Any) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
         return handle(change)
 
-    jobs.handle = stop
+    vars(reconcile)["handle"] = stop
 
 
 FAULTS: dict[str, Callable[[], None]] = {

@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from workers import jobs
+from app.domain import reconcile
+from app.domain.handlers import handle
 from workers.__main__ import main
 
 # How much a victim may take: far more than the product needs, far less than there is.
@@ -56,7 +57,6 @@ POISONS: dict[str, Callable[[], None]] = {
 
 def lay_in() -> None:
     poisons = json.loads(os.environ["POISON"])
-    handle = jobs.handle
 
     def poisoned(change: Any) -> Any:
         poison = poisons.get(change.session.id)
@@ -64,7 +64,7 @@ def lay_in() -> None:
             POISONS[poison]()
         return handle(change)
 
-    jobs.handle = poisoned
+    vars(reconcile)["handle"] = poisoned
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,15 +13,6 @@ ROOT = Path(__file__).parents[2]
 TICKS = os.sysconf("SC_CLK_TCK")
 
 _started: dict[int, subprocess.Popen[bytes]] = {}
-
-
-def eventually(look: Callable[[], object], seconds: float, what: str = "it") -> float:
-    """Wait until `look` gives something true; how long that took. The test fails if it never is."""
-    began = time.monotonic()
-    while not look():
-        assert time.monotonic() < began + seconds, f"{what}: not within {seconds} s"
-        time.sleep(0.02)
-    return time.monotonic() - began
 
 
 def start(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from tests.postgres import Postgres, _as_user, postgres_server
+from tests.support.postgres import Postgres, _as_user, postgres_server
 
 # What a killed server has left (its own processes, then its log to be read again) takes seconds.
 BACK_WITHIN = 60.0

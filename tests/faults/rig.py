@@ -8,29 +8,31 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
 
 from redis import Redis
 
-from app.cli.local.valkey import Valkey, free_port
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
+from app.local.valkey import Valkey, free_port
+from app.queue.backlog import read_backlog
 from app.queue.connection import open_redis
 from app.queue.dead_letters import DeadLetters
-from app.queue.jobs import JobQueue
-from app.queue.model import EFFECTS, EVENTS
+from app.queue.model import EFFECTS, EVENTS, QueueSpec
+from app.queue.transitions import JobQueue
 from tests.faults.processes import (
     cpu_seconds,
     end,
-    eventually,
     is_alive,
     kill,
     parent_of,
     start,
 )
 from tests.faults.sender import SECRET
+from tests.support.waiting import eventually
 
 # Two cores that others use as well.
 START_WITHIN = 40.0
@@ -125,6 +127,10 @@ class Rig:
             return False
         finally:
             connection.close()
+
+    def counts(self, spec: QueueSpec) -> Mapping[str, int]:
+        """How many jobs of a queue are queued, started, scheduled and failed."""
+        return read_backlog(self.redis, spec).counts
 
     def children(self) -> dict[str, int]:
         """The supervisor's children that live now, by name; it logs each that it starts."""

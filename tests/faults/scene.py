@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from app.domain.event import SessionEvent
 from app.domain.session import Observation
-from app.queue.model import NewJob
-from tests.faults.dead_men import DeadMen
-from tests.faults.processes import eventually
+from app.queue.model import NewJob, event_job
+from tests.faults.killable import Killable
 from tests.faults.rig import Rig
 from tests.faults.sender import Sender
 from tests.faults.stripe_stub import StripeStub
 from tests.faults.traffic import BEGAN, Event, event_of, of
 from tests.faults.verdict import Verdict, judge
 from tests.properties.lives import Step
+from tests.support.waiting import eventually
 
 # Seconds: what a job takes that nobody has to find, on two cores that others use as well.
 AT_ONCE = 3.0
@@ -38,7 +38,7 @@ class Scene:
 
     rig: Rig
     stub: StripeStub
-    men: DeadMen
+    killable: Killable
 
     def order(
         self,
@@ -49,7 +49,7 @@ class Scene:
         arguments: tuple[str, ...] = (),
     ) -> int:
         """Start a process in this role, which dies at the point."""
-        return self.men.order(
+        return self.killable.order(
             self.rig.folder,
             self.rig.environment,
             role,
@@ -60,21 +60,21 @@ class Scene:
 
     def die(self, role: str, point: str, **options: tuple[str, ...]) -> float:
         """Have a process die at the point; when it did."""
-        return self.men.killed_at(self.rig.folder, self.order(role, point, **options))
+        return self.killable.killed_at(self.rig.folder, self.order(role, point, **options))
 
-    def accept(self, *events: Event) -> None:
+    def enqueue(self, *events: Event) -> None:
         """Put events into the queue, as the web process does."""
         for event in events:
-            self.rig.events.accept(job_of(event))
+            self.rig.events.enqueue(job_of(event))
 
     def await_applied(self, *events: Event) -> None:
         """Wait until the events are in the ledger, and their jobs have ended."""
         ids = {event.id for event in events}
         eventually(lambda: self.rig.ledger.has_events(ids) == ids, 20, "applied")
-        eventually(self.finished(ids), 20, "settled")
+        eventually(self.finished(ids), 20, "completed")
 
     def finished(self, ids: set[str]) -> Callable[[], bool]:
-        """Asks whether these jobs are settled."""
+        """Asks whether these jobs are completed."""
         return lambda: set(self.rig.events.statuses(sorted(ids)).values()) == {"finished"}
 
     def judge(self, *events: Event) -> Verdict:
@@ -87,20 +87,22 @@ class Scene:
 
 def job_of(event: Event) -> NewJob:
     """The job that the web process makes of an event."""
-    found = SessionEvent.parse(json.loads(event.body))
-    assert found is not None
-    return NewJob(event.id, found.to_dict(), f"{found.name} {found.session_id}")
+    return event_job(parsed(event))
 
 
 def observation_of(event: Event) -> Observation:
     """What the ledger is given of an event."""
+    return parsed(event).observation()
+
+
+def parsed(event: Event) -> SessionEvent:
+    """The event as the web process reads it."""
     found = SessionEvent.parse(json.loads(event.body))
     assert found is not None
-    return found.observation()
+    return found
 
 
 def failed_attempt() -> Event:
     """An event with an effect: the last attempt has failed, so the session is to be cancelled."""
-    fields = {"at": BEGAN + 60, "opened": BEGAN}
-    step = Step("vs_1", "requires_input", "requires_input", "document_expired", "vr_1", **fields)
-    return event_of("user-1", step)
+    step = Step("vs_1", "requires_input", "requires_input", "document_expired", "vr_1")
+    return event_of("user-1", replace(step, at=BEGAN + 60, opened=BEGAN))

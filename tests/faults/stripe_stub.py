@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.domain.builders import session_body
 from tests.faults.traffic import BEGAN
+from tests.support.events import session_body
 
 LONG_AGO = "Sat, 01 Jan 2000 00:00:00 GMT"
 

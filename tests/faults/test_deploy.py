@@ -6,11 +6,13 @@ import time
 
 import pytest
 
+from app.queue.model import EVENTS
 from tests.faults.conftest import MakeRig
-from tests.faults.processes import eventually, group_is_gone
+from tests.faults.processes import group_is_gone
 from tests.faults.sender import Sender
 from tests.faults.traffic import traffic
 from tests.faults.verdict import judge
+from tests.support.waiting import eventually
 
 # Heroku kills after 30.
 GONE_WITHIN = 25
@@ -23,7 +25,7 @@ def test_a_deploy_under_load_loses_nothing_and_everyone_leaves_in_time(
     make_rig: MakeRig, web_processes: str
 ) -> None:
     lives = traffic(60, seed=3)
-    rig = make_rig(workers="tests.faults.hurried", extra={"WEB_CONCURRENCY": web_processes})
+    rig = make_rig(workers="tests.faults.fast_clock", extra={"WEB_CONCURRENCY": web_processes})
     rig.start()
     rig.await_workers()
     with Sender(rig.port, rate=250) as sender:
@@ -35,7 +37,7 @@ def test_a_deploy_under_load_loses_nothing_and_everyone_leaves_in_time(
         eventually(lambda: all_gone(leaders), GONE_WITHIN, "all gone")
         assert time.monotonic() - began < GONE_WITHIN
         assert codes == [0, 0], rig.tail()
-        assert not rig.events.counts()["started"], "a worker left with jobs in its hands"
+        assert not rig.counts(EVENTS)["started"], "a worker left with jobs in its hands"
         rig.start()
         sender.finish(30)
         verdict = judge(rig, sender, lives)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from tests.faults.conftest import MakeRig
-from tests.faults.dead_men import DeadMen
-from tests.faults.processes import end, eventually, start
+from tests.faults.killable import Killable
+from tests.faults.processes import end, start
 from tests.faults.sender import Sender
 from tests.faults.traffic import openings
 from tests.faults.verdict import judge
+from tests.support.ledger import count_events
+from tests.support.waiting import eventually
 
 
 def test_a_stock_worker_that_is_killed_after_its_dequeue_loses_the_event(
-    make_rig: MakeRig, dead_men: DeadMen
+    make_rig: MakeRig, killable: Killable
 ) -> None:
     """It takes the job from the list first and says STARTED later: in between it is nowhere."""
     lives = openings(5)
     rig = make_rig()
     rig.start_web()
-    dead_men.order(rig.folder, rig.environment, "clock")
+    killable.order(rig.folder, rig.environment, "clock")
     log, flag = rig.folder / "stock.log", rig.folder / "died"
     with Sender(rig.port) as sender:
         sender.give(lives.deliveries)
@@ -25,7 +27,7 @@ def test_a_stock_worker_that_is_killed_after_its_dequeue_loses_the_event(
         first = start("tests.faults.stock", log, rig.environment, str(flag))
         assert first.wait(30) == -9
         second = start("tests.faults.stock", log, rig.environment, str(flag))
-        eventually(lambda: rig.ledger.count_events() == 4, 30, "the others are applied")
+        eventually(lambda: count_events(rig.engine) == 4, 30, "the others are applied")
         [gone] = set(sender.acknowledged) - rig.ledger.has_events(list(sender.acknowledged))
         # Stripe sends it again, by hand even, and is told that we have it.
         sender.give([lives.events[gone]])
@@ -33,7 +35,7 @@ def test_a_stock_worker_that_is_killed_after_its_dequeue_loses_the_event(
         verdict = judge(rig, sender, lives, seconds=10)
         end(second)
         end(first)
-    dead_men.end_all()
+    killable.end_all()
     assert sender.acknowledged[gone] == ["enqueued", "duplicate"]
     assert verdict.lost == [gone]
     assert [wrong.partition(":")[0] for wrong in verdict.wrong_standings] == [

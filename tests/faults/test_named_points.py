@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from app.queue.model import NewJob
-from tests.faults.processes import eventually
 from tests.faults.scene import (
     AFTER_LEASE,
     AT_ONCE,
@@ -18,6 +17,7 @@ from tests.faults.scene import (
     job_of,
 )
 from tests.faults.traffic import opening
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.parametrize("database_url", DATABASES, indirect=True)
 
@@ -25,25 +25,25 @@ pytestmark = pytest.mark.parametrize("database_url", DATABASES, indirect=True)
 WORKER = {
     "before claim": ("the job is still queued: the next worker takes it at once", AT_ONCE),
     "after claim": (
-        "it is started, and its worker never knew: the clock releases it when the lease ends",
+        "it is started, and its worker never knew: the clock rescues it when the lease ends",
         AFTER_LEASE,
     ),
     "after insert": (
-        "the database rolls back; the clock releases the job when the lease ends",
+        "the database rolls back; the clock rescues the job when the lease ends",
         AFTER_LEASE,
     ),
     "after statements": (
-        "all is written and nothing committed: rolled back, released when the lease ends",
+        "all is written and nothing committed: rolled back, rescued when the lease ends",
         AFTER_LEASE,
     ),
     "after commit": (
-        "the ledger has it, the effects are in no queue: the clock releases the job, which is a "
+        "the ledger has it, the effects are in no queue: the clock rescues the job, which is a "
         "duplicate now, and finds the effects in the ledger (after 30 to 45 s by default)",
         AFTER_LEASE,
     ),
     "after effects": ("as before, but the effects are queued and done at once", AFTER_LEASE),
-    "before settle": ("the job is released when the lease ends, and is a duplicate", AFTER_LEASE),
-    "after settle": ("nothing is left to be found", AT_ONCE),
+    "before complete": ("the job is rescued when the lease ends, and is a duplicate", AFTER_LEASE),
+    "after complete": ("nothing is left to be found", AT_ONCE),
 }
 
 
@@ -54,7 +54,7 @@ def test_an_event_is_applied_once_where_its_worker_dies(scene: Scene, point: str
     event = failed_attempt()
     scene.order("clock")
     scene.order("effects")
-    scene.accept(event)
+    scene.enqueue(event)
     killed = scene.die("worker", point)
     scene.order("worker")
     scene.await_applied(event)
@@ -68,11 +68,11 @@ def test_an_event_is_applied_once_where_its_worker_dies(scene: Scene, point: str
 @pytest.mark.parametrize(
     "point",
     [
-        # The clock releases it when the lease ends; the attempt that nobody has told of is not
+        # The clock rescues it when the lease ends; the attempt was not recorded, and is not
         # counted.
-        "before defer",
+        "before retry_later",
         # It waits for its time, 1 to 2 s, and the clock queues it then.
-        "after defer",
+        "after retry_later",
     ],
 )
 def test_an_event_is_tried_again_where_its_worker_dies_deferring_it(
@@ -81,7 +81,7 @@ def test_an_event_is_tried_again_where_its_worker_dies_deferring_it(
     event = failed_attempt()
     scene.order("clock")
     scene.order("effects")
-    scene.accept(event)
+    scene.enqueue(event)
     killed = scene.die("worker", point, faults=("transient",))
     scene.order("worker")
     scene.await_applied(event)
@@ -90,10 +90,10 @@ def test_an_event_is_tried_again_where_its_worker_dies_deferring_it(
 
 
 def test_an_event_whose_worker_dies_burying_it_is_tried_by_the_next(scene: Scene) -> None:
-    """The clock releases it when the lease ends; the next worker decides for itself."""
+    """The clock rescues it when the lease ends; the next worker decides for itself."""
     event = opening(1)
     scene.order("clock")
-    scene.accept(event)
+    scene.enqueue(event)
     killed = scene.die("worker", "before bury", faults=("permanent",))
     scene.order("worker")
     scene.await_applied(event)
@@ -104,7 +104,7 @@ def test_an_event_whose_worker_dies_burying_it_is_tried_by_the_next(scene: Scene
 def test_an_event_is_a_dead_letter_where_its_worker_dies_having_buried_it(scene: Scene) -> None:
     """Nobody has to find it: it stays until an operator, or a resend, puts it back."""
     event = opening(1)
-    scene.accept(event)
+    scene.enqueue(event)
     scene.die("worker", "after bury", faults=("permanent",))
     letter = scene.rig.letters.find(event.id)
     assert letter is not None
@@ -120,24 +120,24 @@ def test_an_event_is_a_dead_letter_where_its_worker_dies_having_buried_it(scene:
     scene.await_applied(event)
 
 
-GIVE_BACK = {
-    "before give_back": (
-        "the first is settled; the clock releases the others when the lease ends",
+RELEASE = {
+    "before release": (
+        "the first is completed; the clock rescues the others when the lease ends",
         AFTER_LEASE,
     ),
-    "after give_back": ("the others are queued, at the front: the next worker's", AT_ONCE),
+    "after release": ("the others are queued, at the front: the next worker's", AT_ONCE),
 }
 
 
-@pytest.mark.parametrize("point", GIVE_BACK)
+@pytest.mark.parametrize("point", RELEASE)
 def test_a_batch_is_applied_where_its_worker_is_stopped_and_then_dies(
     scene: Scene, point: str
 ) -> None:
-    """See GIVE_BACK for who finds the jobs that were not begun."""
-    way, within = GIVE_BACK[point]
+    """See RELEASE for who finds the jobs that were not begun."""
+    way, within = RELEASE[point]
     events = [opening(number) for number in range(4)]
     scene.order("clock")
-    scene.accept(*events)
+    scene.enqueue(*events)
     killed = scene.die("worker", point, faults=("stop",))
     scene.order("worker")
     scene.await_applied(*events)
@@ -149,10 +149,10 @@ def test_a_batch_is_applied_where_its_worker_is_stopped_and_then_dies(
 @pytest.mark.parametrize(
     "point",
     [
-        # Nothing has moved: the next clock, or one of another host, releases the job.
-        "before release",
+        # Nothing has moved: the next clock, or one of another host, rescues or promotes the job.
+        "before",
         # The job is queued already.
-        "after release",
+        "after",
     ],
 )
 @pytest.mark.parametrize("why", ["lost", "due"])
@@ -161,13 +161,14 @@ def test_a_job_that_is_lost_or_due_is_applied_where_the_clock_dies(
 ) -> None:
     event = opening(1)
     if why == "lost":
-        scene.accept(event)
+        scene.enqueue(event)
         assert scene.rig.events.claim("of-a-dead-worker", 0.01, 1)
     else:
         job = job_of(event)
-        scene.rig.events.accept(NewJob(job.id, job.payload, job.description, delay=0.01))
+        scene.rig.events.enqueue(NewJob(job.id, job.payload, job.description, delay=0.01))
     time.sleep(0.02)
-    killed = scene.die("clock", point)
+    transition = "rescue" if why == "lost" else "promote"
+    killed = scene.die("clock", f"{point} {transition}")
     scene.order("clock")
     scene.order("worker")
     scene.await_applied(event)
@@ -177,19 +178,19 @@ def test_a_job_that_is_lost_or_due_is_applied_where_the_clock_dies(
 
 @pytest.mark.timeout(1800)
 @pytest.mark.soak
-@pytest.mark.parametrize("point", ["after claim", "before settle"])
+@pytest.mark.parametrize("point", ["after claim", "before complete"])
 def test_with_default_settings_a_killed_workers_event_is_applied_within_90_seconds(
     scene: Scene, point: str, tmp_path: Path
 ) -> None:
-    """The clock releases the job when its lease of 60 s ends."""
+    """The clock rescues the job when its lease of 60 s ends."""
     del scene.rig.environment["LEASE_SECONDS"]
     event = failed_attempt()
     scene.order("clock")
     scene.order("effects")
-    scene.accept(event)
+    scene.enqueue(event)
     killed = scene.die("worker", point)
     scene.order("worker")
     ids = {event.id}
-    eventually(scene.finished(ids), 90, "settled")
+    eventually(scene.finished(ids), 90, "completed")
     assert time.monotonic() - killed < 90
     assert not scene.judge(event).faults

@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from tests.faults.processes import eventually
 from tests.faults.scene import (
     AT_ONCE,
     DATABASES,
@@ -14,26 +13,30 @@ from tests.faults.scene import (
 )
 from tests.faults.sender import Sender
 from tests.faults.traffic import Event, opening
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.parametrize("database_url", DATABASES, indirect=True)
 
 
-ACCEPT = {
-    "before accept": ("Redis knows nothing: Stripe, without an answer, sends it again", "enqueued"),
-    "after accept": ("it is queued; Stripe, without an answer, sends it again", "duplicate"),
+ENQUEUE = {
+    "before enqueue": (
+        "Redis knows nothing: Stripe, without an answer, sends it again",
+        "enqueued",
+    ),
+    "after enqueue": ("it is queued; Stripe, without an answer, sends it again", "duplicate"),
 }
 
 
-@pytest.mark.parametrize("point", ACCEPT)
+@pytest.mark.parametrize("point", ENQUEUE)
 def test_an_event_is_applied_once_where_the_web_process_dies(scene: Scene, point: str) -> None:
-    """See ACCEPT for what Stripe's next delivery is told."""
-    way, outcome = ACCEPT[point]
+    """See ENQUEUE for what Stripe's next delivery is told."""
+    way, outcome = ENQUEUE[point]
     event = opening(1)
     dying = scene.order("web", point)
     eventually(scene.rig.web_answers, 20)
     with Sender(scene.rig.port) as sender:
         sender.give([event])
-        scene.men.killed_at(scene.rig.folder, dying)
+        scene.killable.killed_at(scene.rig.folder, dying)
         scene.order("web")
         sender.finish(20)
         assert sender.acknowledged == {event.id: [outcome]}, way
@@ -43,7 +46,7 @@ def test_an_event_is_applied_once_where_the_web_process_dies(scene: Scene, point
 
 
 def bury(scene: Scene, event: Event) -> None:
-    scene.accept(event)
+    scene.enqueue(event)
     [claimed] = scene.rig.events.claim("of-a-worker", 60, 1)
     assert scene.rig.events.bury(claimed, "permanent_error", "KeyError", "raised in a test")
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from app.domain.effects import Policy
-from tests.faults.processes import eventually
+from app.domain.change import Policy
+from app.queue.model import EFFECTS
 from tests.faults.scene import (
     AFTER_LEASE,
     DATABASES,
@@ -15,15 +15,15 @@ from tests.faults.scene import (
     failed_attempt,
     observation_of,
 )
-from workers.handlers import handle
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.parametrize("database_url", DATABASES, indirect=True)
 
 
 EFFECT = {
-    "before effect": ("the job is released when its lease ends, and then done", 1),
+    "before effect": ("the job is rescued when its lease ends, and then done", 1),
     "after effect": ("it is done, and nobody has noted it: done again after the lease", 2),
-    "after mark": ("it is noted: the job is released when its lease ends, and does nothing", 1),
+    "after mark": ("it is noted: the job is rescued when its lease ends, and does nothing", 1),
 }
 
 
@@ -35,10 +35,10 @@ def test_an_effect_is_done_at_least_once_where_its_worker_dies(scene: Scene, poi
     scene.order("clock")
     scene.order("worker")
     dying = scene.order("effects", point)
-    scene.accept(event)
-    killed = scene.men.killed_at(scene.rig.folder, dying)
+    scene.enqueue(event)
+    killed = scene.killable.killed_at(scene.rig.folder, dying)
     scene.order("effects")
-    eventually(lambda: scene.rig.effects.counts()["started"] == 0, 20)
+    eventually(lambda: scene.rig.counts(EFFECTS)["started"] == 0, 20)
     verdict = scene.judge(event)
     assert time.monotonic() - killed < AFTER_LEASE
     assert not verdict.faults, verdict.faults
@@ -51,7 +51,7 @@ def test_an_effect_is_done_at_least_once_where_its_worker_dies(scene: Scene, poi
     [
         # The effect is in the ledger only: the next clock finds it as this one did.
         "before effects",
-        # It is in the queue as well: the next clock's accept is a duplicate.
+        # It is in the queue as well: the next clock's enqueue is a duplicate.
         "after effects",
         # It is in the queue and marked: nobody has to find it.
         "after enqueued",
@@ -59,11 +59,8 @@ def test_an_effect_is_done_at_least_once_where_its_worker_dies(scene: Scene, poi
 )
 def test_an_effect_is_done_where_the_clock_dies_queueing_it(scene: Scene, point: str) -> None:
     event = failed_attempt()
-    committed = scene.rig.ledger.apply(
-        observation_of(event),
-        decide=handle,
-        policy=Policy(max_attempts=1),
-        now=int(time.time()) - 60,
+    (committed,) = scene.rig.ledger.apply(
+        [observation_of(event)], policy=Policy(max_attempts=1), now=int(time.time()) - 60
     )
     assert len(committed.effects) == 1
     scene.die("clock", point)

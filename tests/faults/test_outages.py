@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import MakeRig, migrate
-from tests.faults.processes import eventually
+from app.queue.model import EVENTS
+from tests.faults.conftest import MakeRig
 from tests.faults.restartable import restartable_postgres
 from tests.faults.rig import Rig
 from tests.faults.sender import Sender
@@ -26,10 +26,13 @@ from tests.faults.stripe_stub import stripe_stub
 from tests.faults.traffic import BEGAN, Event, Traffic, event_of, of, traffic
 from tests.faults.verdict import judge
 from tests.properties.lives import Step
+from tests.support.ledger import count_events
+from tests.support.stores import migrate_database
+from tests.support.waiting import eventually
 
 # Of one core, over the outage.
 SPINNING = 0.4
-HURRIED = "tests.faults.hurried"
+FAST_CLOCK = "tests.faults.fast_clock"
 
 
 @contextmanager
@@ -69,7 +72,7 @@ def refused(sender: Sender) -> set[int]:
 @pytest.mark.slow
 def test_redis_away_for_15_seconds_is_told_as_503_and_waited_for(make_rig: MakeRig) -> None:
     lives = traffic(60, seed=5)
-    rig = running(make_rig(workers=HURRIED))
+    rig = running(make_rig(workers=FAST_CLOCK))
     with Sender(rig.port, rate=30) as sender:
         sender.give(lives.deliveries)
         eventually(lambda: len(sender.acknowledged) > 50, 20)
@@ -84,7 +87,7 @@ def test_redis_away_for_15_seconds_is_told_as_503_and_waited_for(make_rig: MakeR
 @pytest.mark.slow
 def test_a_full_redis_is_told_as_503_while_the_workers_empty_it(make_rig: MakeRig) -> None:
     lives = traffic(60, seed=6)
-    rig = running(make_rig(workers=HURRIED))
+    rig = running(make_rig(workers=FAST_CLOCK))
     # So few that answering them takes web a part of its core: the rest would be spinning.
     with Sender(rig.port, rate=60) as sender:
         sender.give(lives.deliveries)
@@ -92,7 +95,7 @@ def test_a_full_redis_is_told_as_503_while_the_workers_empty_it(make_rig: MakeRi
         with outage(rig, 3):
             rig.redis.config_set("maxmemory", 1)
             eventually(lambda: sender.answers[503] > 10, 10)
-            eventually(lambda: not rig.events.counts()["queued"], 20, "emptied")
+            eventually(lambda: not rig.counts(EVENTS)["queued"], 20, "emptied")
         rig.redis.config_set("maxmemory", 0)
         sender.finish(40)
         assert refused(sender) == {503}
@@ -100,11 +103,13 @@ def test_a_full_redis_is_told_as_503_while_the_workers_empty_it(make_rig: MakeRi
 
 
 @pytest.mark.slow
-def test_a_sqlite_that_another_has_locked_is_waited_for(make_rig: MakeRig, sqlite_url: str) -> None:
+def test_a_sqlite_that_another_has_locked_is_waited_for(
+    make_rig: MakeRig, database_url: str
+) -> None:
     """The webhook needs no SQL: all is acknowledged meanwhile, and applied afterwards."""
     lives = traffic(8, seed=7)
-    rig = running(make_rig(database_url=sqlite_url, workers=HURRIED))
-    path = sqlite_url.removeprefix("sqlite:///")
+    rig = running(make_rig(workers=FAST_CLOCK))
+    path = database_url.removeprefix("sqlite:///")
     with Sender(rig.port) as sender:
         with closing(sqlite3.connect(path, isolation_level=None)) as other, outage(rig, 3):
             other.execute("BEGIN IMMEDIATE")
@@ -134,7 +139,7 @@ def test_a_full_disk_under_sqlite_is_waited_for(
 ) -> None:
     lives = traffic(8, seed=8)
     path = shutil.copy(migrated, small_disk / "ledger.db")
-    rig = running(make_rig(database_url=f"sqlite:///{path}", workers=HURRIED))
+    rig = running(make_rig(database_url=f"sqlite:///{path}", workers=FAST_CLOCK))
     ballast = small_disk / "ballast"
     with Sender(rig.port) as sender:
         with outage(rig, 2):
@@ -142,7 +147,7 @@ def test_a_full_disk_under_sqlite_is_waited_for(
             sender.give(lives.deliveries)
             sender.finish(20)
             assert not refused(sender)
-            eventually(lambda: rig.events.counts()["scheduled"], 10, "deferred")
+            eventually(lambda: rig.counts(EVENTS)["scheduled"], 10, "deferred")
         ballast.unlink()
         assert_kept(rig, sender, lives)
 
@@ -164,12 +169,12 @@ def test_a_postgresql_that_is_away_is_waited_for(way: str, tmp_path: Path) -> No
     """The webhook needs no SQL: all is acknowledged meanwhile, and applied afterwards."""
     lives = traffic(60, seed=9)
     with restartable_postgres() as postgres:
-        migrate(postgres.url())
-        with Rig(tmp_path, postgres.url(), workers=HURRIED) as rig:
+        migrate_database(postgres.url())
+        with Rig(tmp_path, postgres.url(), workers=FAST_CLOCK) as rig:
             running(rig)
             with Sender(rig.port, rate=100) as sender:
                 sender.give(lives.deliveries)
-                eventually(lambda: rig.ledger.count_events() > 50, 20)
+                eventually(lambda: count_events(rig.engine) > 50, 20)
                 with outage(rig, 10):
                     if way == "killed":
                         postgres.kill()
@@ -192,12 +197,12 @@ def test_a_stripe_that_is_away_or_limits_or_fails_is_asked_again(make_rig: MakeR
             "STRIPE_API_BASE": stub.url,
             "MAX_ATTEMPTS": "1",
         }
-        rig = running(make_rig(workers=HURRIED, extra=extra))
+        rig = running(make_rig(workers=FAST_CLOCK, extra=extra))
         with Sender(rig.port) as sender:
             with outage(rig, 3):
                 sender.give(lives.deliveries)
                 sender.finish(20)
-                eventually(lambda: rig.ledger.count_events() == len(ways), 10)
+                eventually(lambda: count_events(rig.engine) == len(ways), 10)
                 eventually(lambda: set(stub.failed) == set(ways), 10, "asked")
             assert not stub.asked
             stub.faults.clear()

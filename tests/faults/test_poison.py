@@ -13,11 +13,11 @@ import pytest
 from app.queue.dead_letters import DeadLetter
 from tests.faults.conftest import MakeRig
 from tests.faults.poisoned import MEMORY
-from tests.faults.processes import eventually
 from tests.faults.rig import Rig
 from tests.faults.sender import Sender
 from tests.faults.traffic import Event, of, opening
 from tests.faults.verdict import Verdict, judge
+from tests.support.waiting import eventually
 
 LEASE = 2
 # Half of the lease: see `Worker.time_limit`.
@@ -80,7 +80,8 @@ def held_by_lock(database_url: str) -> float:
 
 def assert_buried(course: Course, reason: str, error_class: str) -> None:
     assert (course.letter.reason, course.letter.error_class) == (reason, error_class)
-    assert course.letter.error and "reference" not in course.letter.error
+    assert course.letter.error
+    assert "reference" not in course.letter.error
     assert (course.verdict.dead, course.verdict.faults) == (1, {})
 
 

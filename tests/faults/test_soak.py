@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import migrate
 from tests.faults.restartable import Restartable, restartable_postgres
 from tests.faults.rig import Rig
 from tests.faults.sender import Sender
 from tests.faults.stripe_stub import stripe_stub
 from tests.faults.traffic import traffic
 from tests.faults.verdict import Verdict, judge
+from tests.support.stores import migrate_database
 
 # Whoever does the work dies more often than what it works on.
 VICTIMS = ["events"] * 5 + ["effects", "clock", "web", "supervisor", "valkey"] * 2
@@ -93,17 +93,17 @@ def seed_of_this_run() -> int:
 
 @pytest.mark.slow
 def test_twenty_kills_at_random_instants_lose_nothing_and_apply_nothing_twice(
-    tmp_path: Path, sqlite_url: str, tell: Callable[[str], None]
+    tmp_path: Path, database_url: str, tell: Callable[[str], None]
 ) -> None:
     seed = seed_of_this_run()
     verdict = soak(
         tmp_path,
-        sqlite_url,
+        database_url,
         references=140,
         kills=20,
         every=0.9,
         seed=seed,
-        workers="tests.faults.hurried",
+        workers="tests.faults.fast_clock",
         seconds=60,
     )
     tell(f"seed {seed}; {verdict}")
@@ -116,7 +116,7 @@ def test_two_hundred_kills_at_random_instants_lose_nothing_and_apply_nothing_twi
 ) -> None:
     seed = seed_of_this_run()
     with restartable_postgres() as postgres:
-        migrate(postgres.url())
+        migrate_database(postgres.url())
         verdict = soak(
             tmp_path,
             postgres.url(),

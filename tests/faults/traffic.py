@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from tests.domain.builders import event_body
 from tests.properties.lives import CODES, Step, truth
+from tests.support.events import event_body
 
 BEGAN = 1_700_000_000
 # How far, in events, a delivery comes before or after its place.

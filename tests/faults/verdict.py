@@ -13,7 +13,8 @@ from sqlalchemy import func, select
 
 from app.domain.errors import IdentityError
 from app.ledger.engine import for_reading
-from app.ledger.tables import effects, events, references, sessions, timeline
+from app.ledger.tables import effects, events, sessions, standings, timeline
+from app.queue.model import EFFECTS, EVENTS
 from tests.faults.rig import Rig
 from tests.faults.sender import Sender
 from tests.faults.stripe_stub import StripeStub
@@ -69,10 +70,11 @@ class Verdict:
 def left(rig: Rig) -> dict[str, int]:
     """What is still to be done, by place; empty once all is quiet."""
     now = time.time()
-    found = {f"events {place}": n for place, n in rig.events.counts().items() if place != "failed"}
-    counts = rig.effects.counts()
+    counts = rig.counts(EVENTS)
+    found = {f"events {place}": n for place, n in counts.items() if place != "failed"}
+    counts = rig.counts(EFFECTS)
     found |= {f"effects {place}": counts[place] for place in ("queued", "started")}
-    scheduled = ScheduledJobRegistry.key_template.format(rig.effects.queue.name)
+    scheduled = ScheduledJobRegistry.key_template.format(EFFECTS.name)
     found["effects scheduled"] = int(rig.redis.zcount(scheduled, "-inf", now + FAR))
     dead = {letter.id for letter in rig.effect_letters}
     with for_reading(rig.engine).connect() as connection:
@@ -159,7 +161,7 @@ def _applied_twice(rig: Rig, stub: StripeStub | None) -> list[str]:
 def _broken_timelines(rig: Rig) -> list[str]:
     """References whose lines are not versions 1, 2, …, n with each event once."""
     with for_reading(rig.engine).connect() as connection:
-        stands = connection.execute(select(references.c.key, references.c.version)).all()
+        stands = connection.execute(select(standings.c.key, standings.c.version)).all()
         lines = connection.execute(
             select(timeline.c.reference_key, timeline.c.version, timeline.c.event_id)
             .where(timeline.c.cause != "discarded")
@@ -180,8 +182,9 @@ def _broken_timelines(rig: Rig) -> list[str]:
 def _forgotten_effects(rig: Rig, stub: StripeStub | None) -> list[str]:
     """Effects that are due and not done, that wait nowhere, or are marked done and were not."""
     dead = {letter.id for letter in rig.effect_letters}
-    registry = ScheduledJobRegistry.key_template.format(rig.effects.queue.name)
-    waiting = {id.decode() for id in rig.redis.zrange(registry, 0, -1)}
+    registry = ScheduledJobRegistry.key_template.format(EFFECTS.name)
+    scheduled: Any = rig.redis.zrange(registry, 0, -1)
+    waiting = {id.decode() for id in scheduled}
     with for_reading(rig.engine).connect() as connection:
         rows = connection.execute(select(effects)).all()
     forgotten = []
@@ -200,7 +203,7 @@ def _forgotten_effects(rig: Rig, stub: StripeStub | None) -> list[str]:
 
 def _wrong_standings(rig: Rig, traffic: Traffic) -> list[str]:
     with for_reading(rig.engine).connect() as connection:
-        rows = connection.execute(select(references)).all()
+        rows = connection.execute(select(standings)).all()
     found = {row.client_reference_id: row for row in rows}
     wrong = []
     for reference, expected in traffic.truths().items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,37 +10,22 @@ import psycopg
 import pytest
 from sqlalchemy import Engine
 
+from app.domain.reconcile import Applied
 from app.domain.session import Observation
-from app.ledger import migrate
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
 from app.ledger.tables import metadata
-from app.ledger.transaction import Applied
-from tests.ledger.sights import NOW, POLICY, handle
-from tests.postgres import Postgres, postgres_server
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A server of this test process' own."""
-    with postgres_server() as server:
-        yield server
+from tests.support.ledger import NOW, POLICY
+from tests.support.postgres import Postgres
+from tests.support.stores import migrate_database
 
 
 @pytest.fixture(scope="session")
 def migrated_postgres(postgres: Postgres) -> str:
     """The URL of a migrated database, to empty before each test."""
     url = postgres.url(postgres.create_database())
-    _migrate(url)
+    migrate_database(url)
     return url
-
-
-@pytest.fixture(scope="session")
-def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated file, to copy."""
-    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
-    _migrate(f"sqlite:///{path}")
-    return path
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -63,11 +47,10 @@ def empty_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> I
 
 
 @pytest.fixture
-def url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def url(backend: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a migrated database without rows."""
     if backend == "sqlite":
-        copy = shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "ledger.db")
-        yield f"sqlite:///{copy}"
+        yield request.getfixturevalue("database_url")
         return
     url = request.getfixturevalue("migrated_postgres")
     tables = ", ".join(f'"{table}"' for table in metadata.tables)
@@ -94,7 +77,9 @@ class Scribe:
     def apply(self, *observations: Observation) -> list[Applied]:
         """Apply each in a transaction of its own."""
         return [
-            self.ledger.apply(seen, decide=handle, policy=POLICY, now=NOW) for seen in observations
+            applied
+            for one in observations
+            for applied in self.ledger.apply([one], policy=POLICY, now=NOW)
         ]
 
     def query(self, statement: str) -> list[tuple[object, ...]]:
@@ -113,9 +98,3 @@ def scribe(engine: Engine) -> Scribe:
 def ledger(scribe: Scribe) -> Ledger:
     """The same ledger alone."""
     return scribe.ledger
-
-
-def _migrate(url: str) -> None:
-    engine = open_engine(url)
-    migrate.upgrade(engine)
-    engine.dispose()

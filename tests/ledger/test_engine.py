@@ -16,8 +16,8 @@ from app.ledger import engine as engines
 from app.ledger.engine import LedgerBroken, LedgerUnavailable, for_reading, open_engine
 from app.ledger.ledger import Ledger
 from tests.ledger.conftest import Scribe
-from tests.ledger.sights import NOW, POLICY, handle, sight
-from tests.postgres import Postgres
+from tests.support.ledger import NOW, POLICY, count_events, observation
+from tests.support.postgres import Postgres
 
 PERSONAL = "jenny.rosen@example.com"
 
@@ -32,14 +32,13 @@ def opened(url: str) -> Iterator[Ledger]:
 def fails(ledger: Ledger, error: type[Exception], match: str) -> None:
     """Apply an event that names a person; hold that it fails as told, and names nobody."""
     with pytest.raises(error, match=match) as raised:
-        ledger.apply(
-            sight("verified", 100, reference=PERSONAL), decide=handle, policy=POLICY, now=NOW
-        )
+        ledger.apply([observation("verified", 100, reference=PERSONAL)], policy=POLICY, now=NOW)
     names_nobody(raised.value)
 
 
 def names_nobody(error: BaseException) -> None:
-    assert error.__cause__ is None and error.__context__ is None
+    assert error.__cause__ is None
+    assert error.__context__ is None
     assert PERSONAL not in "".join(traceback.format_exception(error))
 
 
@@ -71,11 +70,12 @@ def test_a_database_that_answers_is_pinged(ledger: Ledger) -> None:
 
 
 def test_a_refused_statement_is_broken_and_names_nobody(scribe: Scribe) -> None:
-    no_status = replace(sight("verified", 100, reference=PERSONAL), type=None, status=None)  # type: ignore[arg-type]
+    seen = observation("verified", 100, reference=PERSONAL)
+    no_status = replace(seen, snapshot=replace(seen.snapshot, type=None, status=None))  # type: ignore[arg-type]  # what no event can hold
     with pytest.raises(LedgerBroken, match="refused a statement") as raised:
-        scribe.ledger.apply(no_status, decide=handle, policy=POLICY, now=NOW)
+        scribe.ledger.apply([no_status], policy=POLICY, now=NOW)
     names_nobody(raised.value)
-    assert scribe.ledger.count_events() == 0
+    assert count_events(scribe.engine) == 0
 
 
 def test_a_lock_held_too_long_is_unavailable(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,13 +83,11 @@ def test_a_lock_held_too_long_is_unavailable(url: str, monkeypatch: pytest.Monke
     monkeypatch.setitem(engines.POSTGRES_TIMEOUTS, "lock_timeout", 100)
     holder = open_engine(url)
     with opened(url) as ledger:
-        ledger.apply(
-            sight("processing", 90, reference=PERSONAL), decide=handle, policy=POLICY, now=NOW
-        )
+        ledger.apply([observation("processing", 90, reference=PERSONAL)], policy=POLICY, now=NOW)
         with holder.begin() as connection:
-            connection.exec_driver_sql('UPDATE "references" SET version = version')
+            connection.exec_driver_sql("UPDATE standings SET version = version")
             fails(ledger, LedgerUnavailable, "SQLITE_BUSY|55P03")
-        ledger.apply(sight("verified", 100), decide=handle, policy=POLICY, now=NOW)
+        ledger.apply([observation("verified", 100)], policy=POLICY, now=NOW)
     holder.dispose()
 
 
@@ -97,17 +95,19 @@ def test_a_lock_held_too_long_is_unavailable(url: str, monkeypatch: pytest.Monke
 def test_a_full_disk_is_unavailable(scribe: Scribe) -> None:
     with scribe.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
-    long = sight("verified", 100, reference=PERSONAL * 200)
+    long = observation("verified", 100, reference=PERSONAL * 200)
+    many = [
+        replace(long, snapshot=replace(long.snapshot, id=f"vs_{number}"), event_id=f"evt_{number}")
+        for number in range(50)
+    ]
     with pytest.raises(LedgerUnavailable, match="SQLITE_FULL") as raised:
-        for number in range(50):
-            observation = replace(long, session_id=f"vs_{number}", event_id=f"evt_{number}")
-            scribe.ledger.apply(observation, decide=handle, policy=POLICY, now=NOW)
+        scribe.apply(*many)
     names_nobody(raised.value)
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 def test_connections_that_the_server_ended_are_replaced(scribe: Scribe) -> None:
-    scribe.apply(sight("processing", 100))
+    scribe.apply(observation("processing", 100))
     other = open_engine(scribe.engine.url.render_as_string(hide_password=False))
     with other.connect() as connection:
         connection.exec_driver_sql(
@@ -115,23 +115,24 @@ def test_connections_that_the_server_ended_are_replaced(scribe: Scribe) -> None:
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     other.dispose()
-    [applied] = scribe.apply(sight("verified", 110))
+    [applied] = scribe.apply(observation("verified", 110))
     assert applied.outcome == "applied"
 
 
 def test_a_reader_neither_waits_for_a_writer_nor_sees_its_draft(scribe: Scribe) -> None:
-    scribe.apply(sight("processing", 100))
+    scribe.apply(observation("processing", 100))
     with scribe.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE \"references\" SET status = 'draft'")
+        connection.exec_driver_sql("UPDATE standings SET status = 'draft'")
         record = scribe.ledger.read_reference("user_1", livemode=False)
-    assert record is not None and record.standing.status == "processing"
+    assert record is not None
+    assert record.standing.status == "processing"
 
 
 def test_a_reader_sees_one_moment(engine: Engine, scribe: Scribe) -> None:
     count = "SELECT count(*) FROM events"
     with for_reading(engine).connect() as connection:
         assert connection.exec_driver_sql(count).scalar() == 0
-        scribe.apply(sight("verified", 100))
+        scribe.apply(observation("verified", 100))
         assert connection.exec_driver_sql(count).scalar() == 0
 
 

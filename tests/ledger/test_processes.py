@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.session import Observation
+from app.domain.session import Observation, Since
 from app.ledger import migrate
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
 from app.ledger.rows import ReferenceRecord
 from tests.ledger.conftest import Scribe
-from tests.ledger.sights import NOW, POLICY, handle, life, named_in_metadata, sight
 from tests.ledger.writer import Writers, waiting_writers
+from tests.support.ledger import NOW, POLICY, count_events, life, named_in_metadata, observation
 
 PROCESSES = 4
 # One after the other: each of them keeps all cores busy.
@@ -67,9 +67,9 @@ def test_writers_of_the_same_events_lose_nothing_and_apply_nothing_twice(
 
     outcomes = Counter(outcome for one in written for outcome in one.outcomes)
     assert outcomes == {"applied": len(seen), "duplicate": len(seen) * (PROCESSES - 1)}
-    assert scribe.ledger.count_events() == len(seen)
+    assert count_events(scribe.engine) == len(seen)
     for one in seen:
-        alone.apply(one, decide=handle, policy=POLICY, now=NOW)
+        alone.apply([one], policy=POLICY, now=NOW)
     record, expected = known(scribe.ledger, "user_1"), known(alone, "user_1")
     assert record.sessions == expected.sessions
     assert replace(record.standing, version=0) == replace(expected.standing, version=0)
@@ -84,7 +84,7 @@ def test_writers_who_open_the_same_session_at_once_merge(
 ) -> None:
     sessions = [f"vs_{number}" for number in range(25)]
     tasks: list[list[Observation]] = [
-        [sight(status, at, session=name, reference=f"user_{name}") for name in sessions]
+        [observation(status, at, session=name, reference=f"user_{name}") for name in sessions]
         for at, status in enumerate(("requires_input", "processing", "verified"), start=100)
     ]
     writers.write(url, tasks)
@@ -92,9 +92,9 @@ def test_writers_who_open_the_same_session_at_once_merge(
         record = known(scribe.ledger, f"user_{name}")
         assert record.standing.status == "verified"
         assert dict(record.sessions[0].since) == {
-            "requires_input": 100,
-            "processing": 101,
-            "verified": 102,
+            "requires_input": Since(True, 100),
+            "processing": Since(True, 101),
+            "verified": Since(True, 102),
         }
         assert is_one_story(record)
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from app.ledger.ledger import TIMELINE_LINES, Ledger
+from app.ledger.ledger import MAX_TIMELINE_LINES, Ledger
 from app.ledger.rows import ReferenceRecord
 from tests.ledger.conftest import Scribe
-from tests.ledger.sights import named_in_metadata, sight
+from tests.support.ledger import named_in_metadata, observation
 
 
 def known(ledger: Ledger, reference: str, *, livemode: bool = False) -> ReferenceRecord:
@@ -23,19 +23,17 @@ def test_a_reference_never_seen_has_no_record(ledger: Ledger) -> None:
 
 
 def test_an_orphan_is_stored_without_a_standing(scribe: Scribe) -> None:
-    [applied] = scribe.apply(sight("processing", 100, reference=None))
+    [applied] = scribe.apply(observation("processing", 100, reference=None))
     assert (applied.outcome, applied.standing_before, applied.standing) == ("applied", None, None)
     assert scribe.query("SELECT id, reference_key FROM sessions") == [("vs_1", None)]
     assert scribe.query("SELECT * FROM timeline") == []
-    assert [(e.kind, e.reference, e.version) for e in applied.effects] == [
-        ("check_back", None, None)
-    ]
+    assert [(e.kind, e.reference, e.version) for e in applied.effects] == [("recheck", None, None)]
 
 
 def test_an_orphan_moves_into_its_reference_with_its_attempts(scribe: Scribe) -> None:
-    scribe.apply(sight("requires_input", 100, reference=None, error="abandoned"))
-    scribe.apply(sight("processing", 110, reference=None))
-    [applied] = scribe.apply(sight("verified", 120))
+    scribe.apply(observation("requires_input", 100, reference=None, error="abandoned"))
+    scribe.apply(observation("processing", 110, reference=None))
+    [applied] = scribe.apply(observation("verified", 120))
     assert applied.standing_before is None
     assert applied.standing is not None
     assert (applied.standing.status, applied.standing.attempts) == ("verified", 1)
@@ -43,9 +41,10 @@ def test_an_orphan_moves_into_its_reference_with_its_attempts(scribe: Scribe) ->
 
 
 def test_an_event_without_a_reference_stays_with_the_one_known(scribe: Scribe) -> None:
-    scribe.apply(sight("processing", 100))
-    [applied] = scribe.apply(sight("verified", 110, reference=None))
-    assert applied.standing is not None and applied.standing.status == "verified"
+    scribe.apply(observation("processing", 100))
+    [applied] = scribe.apply(observation("verified", 110, reference=None))
+    assert applied.standing is not None
+    assert applied.standing.status == "verified"
 
 
 def test_a_metadata_reference_that_changes_moves_the_session(scribe: Scribe) -> None:
@@ -79,8 +78,8 @@ def test_an_older_event_does_not_move_a_session_back(scribe: Scribe) -> None:
 
 
 def test_test_mode_never_touches_live_mode(scribe: Scribe) -> None:
-    scribe.apply(sight("requires_input", 100, livemode=True, event="evt_live"))
-    scribe.apply(sight("verified", 110, livemode=False, event="evt_test"))
+    scribe.apply(observation("requires_input", 100, livemode=True, event="evt_live"))
+    scribe.apply(observation("verified", 110, livemode=False, event="evt_test"))
     assert known(scribe.ledger, "user_1", livemode=True).standing.status == "requires_input"
     assert known(scribe.ledger, "user_1", livemode=False).standing.status == "verified"
     assert [status for _, status in scribe.ledger.all_standings(True)] == [
@@ -89,18 +88,19 @@ def test_test_mode_never_touches_live_mode(scribe: Scribe) -> None:
 
 
 def test_an_account_never_touches_another_account(scribe: Scribe) -> None:
-    scribe.apply(sight("requires_input", 100))
-    scribe.apply(sight("verified", 110, account="acct_1"))
+    scribe.apply(observation("requires_input", 100))
+    scribe.apply(observation("verified", 110, account="acct_1"))
     assert known(scribe.ledger, "user_1").standing.status == "requires_input"
     other = scribe.ledger.read_reference("user_1", account="acct_1", livemode=False)
-    assert other is not None and other.standing.status == "verified"
+    assert other is not None
+    assert other.standing.status == "verified"
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "漢", "😀"])
 def test_a_reference_may_have_5000_characters(scribe: Scribe, letter: str) -> None:
     long, other = letter * 5_000, letter * 4_999 + "."
-    scribe.apply(sight("verified", 100, reference=long))
-    scribe.apply(sight("processing", 100, reference=other, session="vs_2"))
+    scribe.apply(observation("verified", 100, reference=long))
+    scribe.apply(observation("processing", 100, reference=other, session="vs_2"))
     assert known(scribe.ledger, long).client_reference_id == long
     assert known(scribe.ledger, long).standing.status == "verified"
     assert known(scribe.ledger, other).standing.status == "processing"
@@ -108,15 +108,15 @@ def test_a_reference_may_have_5000_characters(scribe: Scribe, letter: str) -> No
 
 def test_a_record_has_the_newest_session_first(scribe: Scribe) -> None:
     for number in (2, 3, 1):
-        scribe.apply(sight("processing", 900, session=f"vs_{number}", created=number))
+        scribe.apply(observation("processing", 900, session=f"vs_{number}", created=number))
     sessions = known(scribe.ledger, "user_1").sessions
     assert [session.id for session in sessions] == ["vs_3", "vs_2", "vs_1"]
 
 
 def test_a_long_timeline_is_cut_to_its_newest_lines(scribe: Scribe) -> None:
-    lines = TIMELINE_LINES + 5
+    lines = MAX_TIMELINE_LINES + 5
     scribe.apply(
-        *(sight("processing" if n % 2 else "requires_input", 100 + n) for n in range(lines))
+        *(observation("processing" if n % 2 else "requires_input", 100 + n) for n in range(lines))
     )
     record = known(scribe.ledger, "user_1")
     assert [line.version for line in record.timeline] == list(range(6, lines + 1))
@@ -124,8 +124,10 @@ def test_a_long_timeline_is_cut_to_its_newest_lines(scribe: Scribe) -> None:
 
 def test_all_standings_gives_each_reference_once(scribe: Scribe) -> None:
     for number in range(5):
-        scribe.apply(sight("verified", 100, session=f"vs_{number}", reference=f"user_{number}"))
-    scribe.apply(sight("verified", 200, session="vs_o", reference=None))
+        scribe.apply(
+            observation("verified", 100, session=f"vs_{number}", reference=f"user_{number}")
+        )
+    scribe.apply(observation("verified", 200, session="vs_o", reference=None))
     standings = dict(scribe.ledger.all_standings(False))
     assert sorted(standings) == [f"user_{number}" for number in range(5)]
     assert standings["user_3"] == known(scribe.ledger, "user_3").standing
@@ -133,14 +135,13 @@ def test_all_standings_gives_each_reference_once(scribe: Scribe) -> None:
 
 
 def test_the_view_shows_the_standings_to_sql(scribe: Scribe) -> None:
-    scribe.apply(sight("requires_input", 100, error="document_expired"))
+    scribe.apply(observation("requires_input", 100, error="document_expired"))
     rows = scribe.query("SELECT * FROM reference_standings")
     expected = ("user_1", "", False, "requires_input", "vs_1", 100, None, 1, "document_expired")
     assert rows == [(*expected, "use_another_document", None, 1)]
 
 
-def test_has_event_knows_applied_events_only(scribe: Scribe) -> None:
-    seen = replace(sight("verified", 100), event_id="evt_known")
+def test_has_events_knows_applied_events_only(scribe: Scribe) -> None:
+    seen = replace(observation("verified", 100), event_id="evt_known")
     scribe.apply(seen)
-    assert scribe.ledger.has_event("evt_known")
-    assert not scribe.ledger.has_event("evt_other")
+    assert scribe.ledger.has_events(["evt_known", "evt_other"]) == {"evt_known"}

@@ -12,7 +12,7 @@ from app.domain.session import Observation
 from app.ledger import migrate
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
-from tests.ledger.sights import NOW, POLICY, handle
+from tests.support.ledger import NOW, POLICY
 
 TIMEOUT = 60  # seconds
 
@@ -97,7 +97,7 @@ def _obey(order: Order, pipe: Connection) -> Written:
     pipe.recv()
     try:
         migrated = migrate.upgrade(engine) if order.migrates else []
-        applied = [ledger.apply(one, decide=handle, policy=POLICY, now=NOW) for one in order.task]
+        applied = [ledger.apply([one], policy=POLICY, now=NOW)[0] for one in order.task]
     finally:
         ledger.close()
     return Written(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from sqlalchemy import create_engine, text
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -32,7 +33,7 @@ async def identity_hook(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def write(changed: dict) -> None:
+def write(changed: dict[str, Any]) -> None:
     """The standing, onto the user."""
     standing = changed["standing"]
     new = {"id": changed["client_reference_id"], "status": standing["status"]}

@@ -14,7 +14,7 @@ from typing import Any
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from app.domain.reference import Standing
+from app.domain.standing import Standing
 from app.notifications.message import ReferenceChanged
 
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -93,7 +93,7 @@ class Receiver:
     at_once: int = 0
     most_at_once: int = 0
     followed: bool = False
-    usual: Behaviour | None = None  # None: verify and accept
+    usual: Behaviour | None = None  # None: verify and enqueue
     port: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -106,7 +106,7 @@ class Receiver:
         with self._lock:
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
-            behave = self.behaviours.pop(0) if self.behaviours else (self.usual or self.accept)
+            behave = self.behaviours.pop(0) if self.behaviours else (self.usual or self.enqueue)
             headers = {name.lower(): value for name, value in delivery.headers.items()}
             request = {"path": delivery.path, "headers": headers, "body": delivery.body}
             self.requests.append(request)
@@ -121,7 +121,7 @@ class Receiver:
         with self._lock:
             self.at_once -= 1
 
-    def accept(self, delivery: Delivery) -> None:
+    def enqueue(self, delivery: Delivery) -> None:
         """Verify, note it, and answer 204; 401 where it is not signed by any of our secrets."""
         headers = {name.lower(): value for name, value in delivery.headers.items()}
         for secret in self.secrets:
@@ -162,7 +162,7 @@ def receiving(
 
 def answering(status: int, **headers: str) -> Behaviour:
     """Answer so, whatever came."""
-    return lambda delivery: delivery.answer(status, **headers)
+    return lambda delivery: delivery.answer(status, b"", **headers)
 
 
 def slow(seconds: float, then: Behaviour) -> Behaviour:

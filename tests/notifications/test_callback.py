@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from starlette.datastructures import Secret
 
-from app.cli.local.valkey import free_port
-from app.domain.errors import Retry
+from app.domain.errors import IdentityError, Retry
+from app.local.valkey import free_port
 from app.notifications import callback
 from app.notifications.addresses import ReceiverRefused, ReceiverUnavailable
 from app.notifications.callback import Callback, ReceiverGone, seconds_of
+from app.queue.retry_policy import RetryLater, decide
 from tests.notifications.receiver import (
     CHANGED,
     OLD_SECRET,
@@ -36,7 +37,6 @@ from tests.notifications.receiver import (
     slow,
     stammering,
 )
-from workers.failures import Defer, decide
 
 
 def callback_to(url: str, *secrets: str, private: bool = True) -> Callback:
@@ -46,7 +46,7 @@ def callback_to(url: str, *secrets: str, private: bool = True) -> Callback:
 
 def refused_by(behaviour: Behaviour) -> Exception:
     """What a receiver that behaves so makes of a message, and no second request with it."""
-    with receiving(behaviour) as receiver, pytest.raises(Exception) as raised:
+    with receiving(behaviour) as receiver, pytest.raises(IdentityError) as raised:
         callback_to(receiver.url).send(CHANGED)
     assert len(receiver.requests) == 1
     assert not receiver.followed
@@ -148,7 +148,7 @@ def test_no_receiver_puts_us_off_for_more_than_a_day() -> None:
 
 def test_a_receiver_cannot_ask_for_less_than_the_backoff() -> None:
     error = refused_by(answering(503, Retry_After="0"))
-    assert decide(error, attempts=5, chance=1.0) == Defer(64)
+    assert decide(error, attempts=5, chance=1.0) == RetryLater(64)
 
 
 @pytest.mark.parametrize("told", ["soon", "5, 5", "1e5", "²", ""])

@@ -13,12 +13,12 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import StaticPool
 from starlette.datastructures import Secret
 
-from app.cli.local.valkey import free_port
+from app.local.valkey import free_port
 from app.notifications.addresses import ReceiverUnavailable
 from app.notifications.callback import Callback
 from tests.notifications import example_receiver
 from tests.notifications.receiver import CHANGED, OLD_SECRET, SECRET
-from tests.sandbox.processes import eventually
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

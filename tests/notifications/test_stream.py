@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -14,7 +15,8 @@ from tests.notifications.receiver import CHANGED
 
 
 def entries(redis: Redis) -> list[dict[bytes, bytes]]:
-    return [fields for _, fields in redis.xrange("changes")]
+    found: Any = redis.xrange("changes")
+    return [fields for _, fields in found]
 
 
 def test_the_stream_holds_the_message_of_the_callback(redis: Redis) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from rq.timeouts import JobTimeoutException
 
-from app.domain.errors import Misconfigured
+from app.domain.errors import IdentityError, Misconfigured
 from app.notifications import Permanent, ReferenceChanged, Retry
 from app.notifications.subscriber import SubscriberFailed, call, load
+from app.queue.retry_policy import Bury, RetryLater, decide, describe
 from tests.notifications.receiver import CHANGED
-from workers.failures import Bury, Defer, decide, describe
 
 ROOT = Path(__file__).parents[2]
 WRONG = {
@@ -54,7 +54,7 @@ def raising(error: BaseException) -> Callable[[ReferenceChanged], None]:
 
 def raised(error: BaseException) -> Exception:
     """What the worker sees where the subscriber raises this."""
-    with pytest.raises(Exception) as caught:
+    with pytest.raises((IdentityError, JobTimeoutException)) as caught:
         call(raising(error), CHANGED)
     return caught.value
 
@@ -102,22 +102,22 @@ def test_the_workers_do_not_start_with_a_subscriber_that_cannot_be_called(
 
 
 def test_a_retry_comes_after_the_time_it_asks_for() -> None:
-    assert decide(raised(Retry(300)), attempts=0, chance=1.0) == Defer(300)
+    assert decide(raised(Retry(300)), attempts=0, chance=1.0) == RetryLater(300)
 
 
 def test_a_retry_never_comes_before_the_backoff() -> None:
-    assert decide(raised(Retry(-5)), attempts=3, chance=1.0) == Defer(16)
+    assert decide(raised(Retry(-5)), attempts=3, chance=1.0) == RetryLater(16)
 
 
 def test_a_retry_waits_for_a_day_at_most() -> None:
-    assert decide(raised(Retry(10.0**12)), attempts=0, chance=1.0) == Defer(86_400)
+    assert decide(raised(Retry(10.0**12)), attempts=0, chance=1.0) == RetryLater(86_400)
 
 
 @pytest.mark.parametrize("after", [float("nan"), float("inf"), "60", None])
 def test_a_retry_without_a_number_of_seconds_is_tried_again_like_any_fault(after: Any) -> None:
     error = raised(Retry(after))
     assert isinstance(error, SubscriberFailed)
-    assert decide(error, attempts=0, chance=1.0) == Defer(2)
+    assert decide(error, attempts=0, chance=1.0) == RetryLater(2)
 
 
 def test_what_is_permanent_is_a_dead_letter_with_the_teams_reason() -> None:
@@ -129,7 +129,7 @@ def test_what_is_permanent_is_a_dead_letter_with_the_teams_reason() -> None:
 @pytest.mark.parametrize("error", [ValueError("jenny@example.com"), SystemExit("jenny")])
 def test_any_other_error_is_tried_again_and_its_text_is_not_kept(error: BaseException) -> None:
     seen = raised(error)
-    assert decide(seen, attempts=0, chance=1.0) == Defer(2)
+    assert decide(seen, attempts=0, chance=1.0) == RetryLater(2)
     assert describe(seen) == (
         "SubscriberFailed",
         f"the subscriber raised {type(error).__name__}",
@@ -138,5 +138,5 @@ def test_any_other_error_is_tried_again_and_its_text_is_not_kept(error: BaseExce
 
 def test_a_subscriber_that_takes_too_long_is_tried_once_more_and_then_a_dead_letter() -> None:
     error = raised(JobTimeoutException("late"))
-    assert decide(error, attempts=0, chance=1.0) == Defer(2)
+    assert decide(error, attempts=0, chance=1.0) == RetryLater(2)
     assert decide(error, attempts=1, chance=1.0) == Bury("timed_out")

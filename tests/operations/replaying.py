@@ -14,19 +14,19 @@ import time
 
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
-from app.operations.replay import Replay, Replayed
+from app.operations.dlq.replay import Replay, ReplayProgress
 from app.queue.connection import open_redis
 from app.queue.dead_letters import DeadLetters
-from app.queue.jobs import JobQueue
 from app.queue.model import EVENTS
+from app.queue.transitions import JobQueue
 
 
-def settle(url: str) -> None:
+def complete(url: str) -> None:
     """Be as many workers as could be wished for."""
     jobs = JobQueue(open_redis(url), EVENTS)
     while True:
         claimed = jobs.claim("fast", 600, 500)
-        jobs.settle("fast", [job.id for job in claimed])
+        jobs.complete("fast", [job.id for job in claimed])
         if not claimed:
             time.sleep(0.005)
 
@@ -38,15 +38,17 @@ def kilobytes() -> int:
 
 def main(url: str, database: str) -> None:
     """Replay all, and tell how long it took and how the memory grew with the letters replayed."""
-    workers = multiprocessing.get_context("spawn").Process(target=settle, args=(url,), daemon=True)
+    workers = multiprocessing.get_context("spawn").Process(
+        target=complete, args=(url,), daemon=True
+    )
     workers.start()
     held: dict[int, int] = {}
 
-    def tell(so_far: Replayed) -> None:
+    def report(so_far: ReplayProgress) -> None:
         held.setdefault(so_far.replayed // 10_000, kilobytes())
 
     redis = open_redis(url)
-    run = Replay(JobQueue(redis, EVENTS), Ledger(open_engine(database)), tell=tell)
+    run = Replay(JobQueue(redis, EVENTS), Ledger(open_engine(database)), report=report)
     began = time.monotonic()
     run.run(DeadLetters(redis, EVENTS))
     seconds = time.monotonic() - began

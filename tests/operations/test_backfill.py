@@ -10,19 +10,22 @@ import pytest
 from redis import Redis
 
 from app.domain.event import EVENT_TYPES, SessionEvent
-from app.ledger.census import MISSED
+from app.ledger.stats import MISSED
 from app.operations import backfill as module
-from app.operations.backfill import IN_FLIGHT, OVERLAP, Backfilled
-from app.operations.discard import discard
-from app.operations.unhurried import PAUSES, UnhurriedStripe
+from app.operations.backfill import IN_FLIGHT, OVERLAP, BackfillProgress
+from app.operations.dlq.discard import discard
 from app.queue.dead_letters import DeadLetters
 from app.queue.model import EVENTS, decode, event_job
-from app.stripe_api import Page, StripeUnavailable
-from tests.operations.account import Account, Lists
-from tests.queue.places import new, one_of_each, place, queued
+from app.stripe.client import Page
+from app.stripe.errors import StripeUnavailable
+from app.stripe.retrying import PAUSES, RetryingStripe
+from tests.support.account import Account, Lists
+from tests.support.ledger import count_events
+from tests.support.places import counts, field, new, one_of_each, place, queued
+from tests.support.workers import apply_one
 
 
-def run(account: Account, since: int | None = None, stripe: Any = None) -> Backfilled:
+def run(account: Account, since: int | None = None, stripe: Any = None) -> BackfillProgress:
     """Through to the end."""
     *_, last = account.backfill(stripe).steps(since)
     return last
@@ -30,9 +33,9 @@ def run(account: Account, since: int | None = None, stripe: Any = None) -> Backf
 
 def event_at(redis: Redis, id: str) -> dict[str, Any]:
     """The event of a job."""
-    data = redis.hget(f"rq:job:{id}", "data")
+    data = field(redis, id, "data")
     assert data is not None
-    return dict(decode(data)[1][0])
+    return dict(decode(data.encode())[1][0])
 
 
 def test_what_no_delivery_has_brought_is_queued_the_oldest_first(
@@ -48,7 +51,7 @@ def test_what_no_delivery_has_brought_is_queued_the_oldest_first(
     names = [event["type"].rpartition(".")[2] for event in events]
     assert names == ["created", "processing", "verified"] * 3
     account.work()
-    assert {account.standing(f"user-{day}").status for day in range(3)} == {"verified"}  # type: ignore[union-attr]
+    assert {account.status(f"user-{day}") for day in range(3)} == {"verified"}
 
 
 def test_what_ledger_or_queue_has_is_not_missing(account: Account, redis: Redis) -> None:
@@ -56,9 +59,11 @@ def test_what_ledger_or_queue_has_is_not_missing(account: Account, redis: Redis)
     account.advance(120)
     bodies = account.stripe.list_events({"limit": 100, "types": sorted(EVENT_TYPES)}).items
     events = [SessionEvent.parse(body) for body in bodies]
-    in_queue, in_ledger, lost = [event for event in events if event and event.session_id == session]
-    account.context.events.accept(event_job(in_queue))
-    account.context.apply(in_ledger.observation())
+    in_queue, in_ledger, lost = [
+        event for event in events if event and event.snapshot.id == session
+    ]
+    account.context.stores.events.enqueue(event_job(in_queue))
+    apply_one(account.context, in_ledger.observation())
     found = run(account)
     assert (found.events, found.missing) == (3, 1)
     assert sorted(queued(redis)) == sorted([in_queue.id, lost.id])
@@ -70,7 +75,7 @@ def test_a_second_run_finds_nothing_missing(account: Account) -> None:
     assert [run(account).missing, run(account).missing] == [3, 0]
     account.work()
     assert run(account).missing == 0
-    assert account.context.ledger.count_events() == 3
+    assert count_events(account.engine) == 3
 
 
 def test_the_missing_are_counted_over_all_runs(account: Account) -> None:
@@ -78,7 +83,7 @@ def test_the_missing_are_counted_over_all_runs(account: Account) -> None:
         account.verified()
         account.advance(120)
         run(account)
-    assert account.context.ledger.upkeep.mark(MISSED) == "6"
+    assert account.context.stores.ledger.cursors.get(MISSED) == "6"
 
 
 def test_an_event_that_may_still_be_on_its_way_is_left_for_the_next_time(account: Account) -> None:
@@ -92,9 +97,9 @@ def test_a_dead_letter_stays_dead_and_is_not_missing(account: Account, redis: Re
     account.verified()
     account.advance(120)
     run(account)
-    job, *others = account.context.events.claim("token", 60, 10)
-    account.context.events.bury(job, "permanent_error", "Broken", "it broke")
-    account.context.events.settle("token", [other.id for other in others])
+    job, *others = account.context.stores.events.claim("token", 60, 10)
+    account.context.stores.events.bury(job, "permanent_error", "Broken", "it broke")
+    account.context.stores.events.complete("token", [other.id for other in others])
     account.wipe_ledger()
     found = run(account)
     assert found.missing == len(others) == 2
@@ -105,14 +110,14 @@ def test_an_event_that_an_operator_has_discarded_does_not_come_back(account: Acc
     account.verified()
     account.advance(120)
     run(account)
-    jobs = account.context.events
+    jobs = account.context.stores.events
     (first, *_) = jobs.claim("token", 60, 1)
     jobs.bury(first, "permanent_error", "Broken", "it broke")
     letters = list(DeadLetters(jobs.connection, EVENTS))
-    assert discard(jobs, account.context.ledger, letters, "made by a test", 1) == 1
+    assert discard(jobs, account.context.stores.ledger, letters, "made by a test", 1) == 1
     assert run(account).missing == 0
     account.work()
-    assert account.context.ledger.count_events() == 2
+    assert count_events(account.engine) == 2
 
 
 def test_an_empty_ledger_is_filled_though_the_queue_remembers_what_it_has_done(
@@ -138,7 +143,7 @@ def test_where_redis_was_lost_all_thirty_days_are_looked_at(account: Account, re
     assert (found.missing, found.until - found.since) == (3, 30 * 86400 - IN_FLIGHT)
 
 
-def test_where_redis_was_lost_the_effects_that_it_held_are_queued_again(
+def test_where_redis_was_lost_the_effects_that_it_held_are_enqueued_again(
     account: Account, redis: Redis
 ) -> None:
     session = account.open()
@@ -146,11 +151,11 @@ def test_where_redis_was_lost_the_effects_that_it_held_are_queued_again(
     account.advance(120)
     run(account)
     account.work()
-    effects = account.context.effects
-    assert effects.counts()["scheduled"] == 1
+    effects = account.context.stores.effects
+    assert counts(effects)["scheduled"] == 1
     redis.flushall()
     run(account)
-    assert effects.counts()["scheduled"] == 1
+    assert counts(effects)["scheduled"] == 1
 
 
 def test_where_redis_was_set_back_its_own_checkpoint_counts(account: Account, redis: Redis) -> None:
@@ -188,7 +193,7 @@ def test_a_checkpoint_of_the_future_is_another_stripes_and_is_not_believed(
     account.advance(120)
     later = int(account.stripe_now()) + 1_000_000
     redis.set("identity:backfill_test", later)
-    account.context.ledger.upkeep.set_mark("backfill_test", str(later), 1)
+    account.context.stores.ledger.cursors.set("backfill_test", str(later), 1)
     assert run(account).missing == 3
 
 
@@ -256,8 +261,8 @@ def test_nothing_is_passed_over_where_stripe_fails_in_the_middle(account: Accoun
 def test_a_slice_with_too_many_events_is_cut_until_they_fit(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PAGE", 2)
-    monkeypatch.setattr(module, "MOST_PAGES", 2)
+    monkeypatch.setattr(module, "PAGE_SIZE", 2)
+    monkeypatch.setattr(module, "MAX_PAGES", 2)
     for number in range(8):
         account.verified(f"user-{number}")
         account.advance(40 if number != 3 else 5 * 86400)
@@ -267,14 +272,14 @@ def test_a_slice_with_too_many_events_is_cut_until_they_fit(
     taken = [after.events - before.events for before, after in pairwise(steps)]
     assert max(taken) <= 4
     account.work()
-    assert account.context.ledger.count_events() == 24
+    assert count_events(account.engine) == 24
 
 
 def test_the_events_of_one_second_are_read_however_many_they_are(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PAGE", 2)
-    monkeypatch.setattr(module, "MOST_PAGES", 1)
+    monkeypatch.setattr(module, "PAGE_SIZE", 2)
+    monkeypatch.setattr(module, "MAX_PAGES", 1)
     for _ in range(10):
         account.verified()
     account.advance(120)
@@ -314,7 +319,7 @@ def test_an_event_that_cannot_be_read_is_left_out_and_told(account: Account) -> 
 
     told: list[str] = []
     odd = Odd(account.stripe, lambda params: None)
-    *_, found = account.backfill(odd, tell=told.append).steps()
+    *_, found = account.backfill(odd, report=told.append).steps()
     assert (found.missing, found.unreadable) == (2, 1)
     assert len(told) == 1
     assert told[0].startswith("left out: evt_")
@@ -328,7 +333,7 @@ def test_where_stripe_limits_us_it_is_asked_again_after_growing_pauses(account: 
     slept: list[float] = []
     fault = {"path": "/v1/events", "status": 429, "times": 4}
     account.sandbox.control("POST", "/faults", fault)
-    stripe = UnhurriedStripe(account.stripe, told.append, slept.append)
+    stripe = RetryingStripe(account.stripe, told.append, slept.append)
     assert run(account, stripe=stripe).missing == 3
     assert slept == [1, 2, 4, 8]
     assert told[0] == "Stripe limits our requests: asked again in 1 s"
@@ -338,7 +343,7 @@ def test_a_stripe_that_stays_away_is_given_up_in_the_end(account: Account) -> No
     slept: list[float] = []
     account.sandbox.control("POST", "/faults", {"path": "/v1/events", "status": 500, "times": 99})
     with pytest.raises(StripeUnavailable):
-        run(account, stripe=UnhurriedStripe(account.stripe, sleep=slept.append))
+        run(account, stripe=RetryingStripe(account.stripe, sleep=slept.append))
     assert slept == list(PAUSES)
 
 
@@ -355,11 +360,11 @@ def test_a_long_queue_is_told_as_crowded(account: Account, monkeypatch: pytest.M
 def test_only_what_is_nowhere_or_finished_is_queued_and_all_else_stays_where_it_is(
     account: Account, redis: Redis
 ) -> None:
-    jobs = account.context.events
+    jobs = account.context.stores.events
     before = one_of_each(jobs)
-    answers = dict(zip(before, jobs.accept_missing([new(id) for id in before]), strict=True))
+    answers = dict(zip(before, jobs.enqueue_missing([new(id) for id in before]), strict=True))
     moved = {id for id, answer in answers.items() if answer != "duplicate"}
     assert moved == {"finished"}
     assert {id: place(redis, id) for id in before} == {**before, "finished": "queued"}
     assert redis.ttl("rq:job:finished") == -1
-    assert jobs.accept_missing([new("never seen")]) == ["enqueued"]
+    assert jobs.enqueue_missing([new("never seen")]) == ["enqueued"]

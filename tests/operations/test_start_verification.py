@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from redis import Redis
 
-from app.domain.effects import Policy
 from app.domain.errors import Conflict, QueueUnavailable
-from app.domain.event import api_answer
-from app.ledger.rows import reference_key
-from app.ledger.transaction import DUPLICATE
+from app.domain.reconcile import DUPLICATE
+from app.domain.session import api_answer
+from app.domain.standing import ReferenceKey
 from app.operations import start_verification
 from app.operations.start_verification import Start, Started, StartVerification
-from app.stripe_api import Answer, StripeApi, StripeUnavailable
-from tests.domain.builders import OPENED, session_body
-from tests.operations.letters import House, letter
-from tests.queue.places import everything
+from app.stripe.client import Answer, StripeApi
+from app.stripe.errors import ErrorAnswer, StripeUnavailable
+from tests.support.deployment import Deployment, letter
+from tests.support.events import OPENED, session_body
+from tests.support.places import counts, everything
 
 NOW = OPENED + 100
 
@@ -39,9 +40,7 @@ class Stripe(StripeApi):
         try:
             self.keys.append(idempotency_key)
             if self.failing:
-                failure = StripeUnavailable("Stripe answered so")
-                failure.status = self.failing.pop(0)
-                raise failure
+                raise StripeUnavailable("Stripe answered so", ErrorAnswer(self.failing.pop(0)))
             made = self.sessions.setdefault(
                 idempotency_key,
                 session_body(
@@ -67,9 +66,17 @@ def stripe() -> Stripe:
     return Stripe()
 
 
+def starting_at(stripe: Stripe, deployment: Deployment, **settings: Any) -> StartVerification:
+    """With these of the settings changed."""
+    stores = deployment.stores
+    return StartVerification(
+        replace(stores, stripe=stripe, settings=replace(stores.settings, **settings))
+    )
+
+
 @pytest.fixture
-def starting(house: House, stripe: Stripe) -> StartVerification:
-    return StartVerification(stripe, house.ledger, house.context.effects, Policy())
+def starting(deployment: Deployment, stripe: Stripe) -> StartVerification:
+    return starting_at(stripe, deployment)
 
 
 def asked(reference: str = "user-1", **fields: Any) -> Start:
@@ -98,7 +105,8 @@ def test_many_at_once_ask_stripe_one_after_the_other(
     for thread in threads:
         thread.join()
     assert {one.body["id"] for one in started} == {"vs_1"}
-    assert len(stripe.keys) == 1 and len(started) == 5
+    assert len(stripe.keys) == 1
+    assert len(started) == 5
 
 
 @pytest.mark.parametrize(
@@ -111,10 +119,12 @@ def test_many_at_once_ask_stripe_one_after_the_other(
     ],
     ids=["reference", "account", "mode", "parameters"],
 )
-def test_what_differs_has_a_key_of_its_own(house: House, stripe: Stripe, other: Start) -> None:
-    starting = StartVerification(stripe, house.ledger, house.context.effects, Policy())
+def test_what_differs_has_a_key_of_its_own(
+    deployment: Deployment, stripe: Stripe, other: Start
+) -> None:
+    starting = starting_at(stripe, deployment)
     with pytest.MonkeyPatch.context() as patch:  # it dies before the ledger, each time
-        patch.setattr(type(house.ledger), "apply", lambda *_, **__: DUPLICATE)
+        patch.setattr(type(deployment.ledger), "apply", lambda *_, **__: [DUPLICATE])
         for start in (asked(), asked(), asked(expand=("verified_outputs",)), other):
             starting.start(start, NOW)
     assert stripe.keys[0] == stripe.keys[1] == stripe.keys[2] != stripe.keys[3]
@@ -141,27 +151,30 @@ def test_only_a_failure_that_stripe_stores_changes_the_key(
 
 
 def test_redis_holds_no_reference_and_no_secret(
-    starting: StartVerification, stripe: Stripe, house: House
+    starting: StartVerification, stripe: Stripe, deployment: Deployment
 ) -> None:
     stripe.failing = [500]
     with pytest.raises(StripeUnavailable):
         starting.start(asked("jenny"), NOW)
     body = starting.start(asked("jenny"), NOW).body
-    held = repr(everything(house.redis))
+    held = repr(everything(deployment.redis))
     assert "identity:start-failures:" in held
     assert not any(text in held for text in ("jenny", body["client_secret"], body["url"]))
-    assert all(house.redis.ttl(key) > 0 for key in house.redis.scan_iter("identity:*"))
+    assert all(deployment.redis.ttl(key) > 0 for key in deployment.redis.scan_iter("identity:*"))
 
 
-def test_the_ledger_keeps_no_secret(starting: StartVerification, house: House) -> None:
+def test_the_ledger_keeps_no_secret(starting: StartVerification, deployment: Deployment) -> None:
     body = starting.start(asked(), NOW).body
-    assert body["id"] in json.dumps(house.snapshot(), default=str)
+    assert body["id"] in json.dumps(deployment.snapshot(), default=str)
     for secret in (body["client_secret"], body["url"]):
-        assert secret not in json.dumps(house.snapshot(), default=str)
+        assert secret not in json.dumps(deployment.snapshot(), default=str)
 
 
 def test_a_lock_that_cannot_be_had_in_time_is_told(
-    starting: StartVerification, house: House, monkeypatch: pytest.MonkeyPatch, held_lock: None
+    starting: StartVerification,
+    deployment: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
+    held_lock: None,
 ) -> None:
     monkeypatch.setattr(start_verification, "LOCK_WAIT", 0.1)
     with pytest.raises(QueueUnavailable):
@@ -172,26 +185,27 @@ def test_a_lock_that_cannot_be_had_in_time_is_told(
 @pytest.fixture
 def held_lock(redis: Redis) -> Iterator[None]:
     """Another process is starting the same reference."""
-    with redis.lock(f"identity:start:{reference_key('', False, 'user-1')}", timeout=30):
+    key = ReferenceKey("", False, "user-1")
+    with redis.lock(f"identity:start:{key.digest}", timeout=30):
         yield
 
 
 def test_a_lock_is_let_go_whatever_happens(
-    starting: StartVerification, stripe: Stripe, house: House
+    starting: StartVerification, stripe: Stripe, deployment: Deployment
 ) -> None:
-    house.apply(letter("evt_1"))
+    deployment.apply(letter("evt_1"))
     with pytest.raises(Conflict):
         starting.start(asked(), NOW)
     stripe.failing = [None]
     with pytest.raises(StripeUnavailable):
         starting.start(asked("user-2"), NOW)
-    assert list(house.redis.scan_iter("identity:start:*")) == []
+    assert list(deployment.redis.scan_iter("identity:start:*")) == []
 
 
 def test_the_ledger_decides_without_asking_stripe(
-    starting: StartVerification, stripe: Stripe, house: House
+    starting: StartVerification, stripe: Stripe, deployment: Deployment
 ) -> None:
-    house.apply(letter("evt_1"), letter("evt_2", "processing", "user-2"))
+    deployment.apply(letter("evt_1"), letter("evt_2", "processing", "user-2"))
     for reference, code in (("user-1", "reference_verified"), ("user-2", "session_processing")):
         with pytest.raises(Conflict) as refused:
             starting.start(asked(reference), NOW)
@@ -199,7 +213,8 @@ def test_the_ledger_decides_without_asking_stripe(
     assert stripe.keys == []
 
 
-def test_a_started_session_that_changes_the_standing_is_told(house: House, stripe: Stripe) -> None:
-    starting = StartVerification(stripe, house.ledger, house.context.effects, Policy(notify=True))
-    starting.start(asked(), NOW)
-    assert house.context.effects.counts()["queued"] == 1
+def test_a_started_session_that_changes_the_standing_is_told(
+    deployment: Deployment, stripe: Stripe
+) -> None:
+    starting_at(stripe, deployment, notify_stream="changes").start(asked(), NOW)
+    assert counts(deployment.stores.effects)["queued"] == 1

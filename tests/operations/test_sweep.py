@@ -9,25 +9,18 @@ from structlog.testing import capture_logs
 
 from app.domain.event import SessionEvent
 from app.operations.show_reference import as_json
-from app.operations.sweep import hand_over, sweep
-from app.queue.jobs import JobQueue
-from app.queue.model import EFFECTS, effect_job
-from app.stripe_api import StripeRefused, StripeUnavailable
-from tests.domain.builders import event_body
-from tests.operations.account import DAY, Account
-from tests.workers.building import worker_of
+from app.operations.sweep import enqueue_rechecks, sweep
+from app.queue.model import effect_job
+from app.stripe.errors import StripeRefused, StripeUnavailable
+from tests.support.account import DAY, Account
+from tests.support.events import event_body
+from tests.support.places import counts
+from tests.support.workers import apply_one, worker_of
 
 
-def run(account: Account, most: int = 100) -> list[str]:
+def run(account: Account, limit: int = 100) -> list[str]:
     """The sessions that were asked about, in their order."""
-    done = sweep(
-        account.stripe,
-        account.context.ledger,
-        account.context.apply,
-        livemode=False,
-        most=most,
-        now=account.stripe_now,
-    )
+    done = sweep(account.context.stores, limit=limit, now=account.stripe_now)
     return [key.id for key in done]
 
 
@@ -41,10 +34,10 @@ def catch_up(account: Account, later: float = DAY) -> None:
 
 def apply(account: Account, session: str, *names: str, **fields: Any) -> None:
     """An event of a session that Stripe does not know."""
-    fields = {"at": int(account.stripe_now()), "id": f"evt_{session}"} | fields
-    event = SessionEvent.parse(event_body(*names, session=session, **fields))
+    fields.setdefault("at", int(account.stripe_now()))
+    event = SessionEvent.parse(event_body(*names, id=f"evt_{session}", session=session, **fields))
     assert event is not None
-    account.context.apply(event.observation())
+    apply_one(account.context, event.observation())
 
 
 def test_a_session_that_was_processing_for_too_long_comes_to_stand_as_stripe_says(
@@ -53,11 +46,11 @@ def test_a_session_that_was_processing_for_too_long_comes_to_stand_as_stripe_say
     session = account.open()
     account.sandbox.submit(session, "verified", delay=600)
     catch_up(account, later=0)
-    assert account.standing().status == "processing"  # type: ignore[union-attr]
+    assert account.status() == "processing"
     assert run(account) == []
     account.advance(20 * 60)
     assert run(account) == [session]
-    assert account.standing().status == "verified"  # type: ignore[union-attr]
+    assert account.status() == "verified"
 
 
 def test_an_open_session_is_asked_about_once_a_day(account: Account) -> None:
@@ -75,13 +68,15 @@ def test_a_session_under_redaction_is_asked_about_until_it_is_redacted(account: 
     session = account.verified()
     catch_up(account)
     account.side.redact(session)
-    account.context.apply(account.stripe.retrieve(session, ""))
+    apply_one(account.context, account.stripe.retrieve(session, ""))
     account.advance(3600)
     assert run(account) == [session]
     assert run(account) == []
     account.advance(4 * DAY)
     assert run(account) == [session]
-    assert account.standing().redaction == "redacted"  # type: ignore[union-attr]
+    standing = account.standing()
+    assert standing is not None
+    assert standing.redaction == "redacted"
     account.advance(DAY)
     assert run(account) == []
 
@@ -93,7 +88,7 @@ def test_a_session_that_stripe_does_not_know_is_marked_and_not_asked_about_again
     known = account.open()
     catch_up(account)
     assert sorted(run(account)) == sorted(["vs_unknown", known])
-    record = account.context.ledger.read_reference("user-1", livemode=False)
+    record = account.context.stores.ledger.read_reference("user-1", livemode=False)
     assert record is not None
     assert record.missing == {"vs_unknown"}
     shown = {session["id"]: session["missing"] for session in as_json(record)["sessions"]}
@@ -102,21 +97,23 @@ def test_a_session_that_stripe_does_not_know_is_marked_and_not_asked_about_again
     assert run(account) == [known]
 
 
-def test_whoever_somebody_waits_for_comes_before_the_slow_round(account: Account) -> None:
+def test_a_session_that_somebody_waits_for_comes_before_those_that_are_merely_open(
+    account: Account,
+) -> None:
     open_sessions = [account.open(f"user-{number}") for number in range(3)]
     waiting = account.open("in a hurry")
     account.sandbox.submit(waiting, "verified", delay=3 * DAY)
     catch_up(account)
-    assert run(account, most=2)[0] == waiting
+    assert run(account, limit=2)[0] == waiting
     account.advance(20 * 60)
-    assert run(account, most=1) == [waiting]
+    assert run(account, limit=1) == [waiting]
     assert set(run(account)) < set(open_sessions)
 
 
 def test_no_more_are_asked_about_at_once_than_wanted(account: Account) -> None:
     sessions = [account.open(f"user-{number}") for number in range(25)]
     catch_up(account)
-    first, second = run(account, most=22), run(account, most=22)
+    first, second = run(account, limit=22), run(account, limit=22)
     assert (len(first), len(second)) == (22, 3)
     assert sorted(first + second) == sorted(sessions)
 
@@ -164,28 +161,26 @@ def test_what_a_sweep_finds_has_the_effects_of_any_other_change(account: Account
     catch_up(account)
     account.sandbox.submit(session, "verified", delay=DAY)
     run(account)
-    assert account.context.effects.counts()["scheduled"] == 1
+    assert counts(account.context.stores.effects)["scheduled"] == 1
 
 
-def test_all_that_is_due_can_be_handed_over_to_the_effects_worker(account: Account) -> None:
+def test_all_that_is_due_can_be_asked_about_by_the_effects_workers(account: Account) -> None:
     sessions = [account.open(f"user-{number}") for number in range(5)]
     apply(account, "vs_unknown", reference="user-9")
     catch_up(account)
     for session in sessions[:2]:
         account.sandbox.submit(session, "verified")
     now = int(account.stripe_now())
-    ledger, effects = account.context.ledger, account.context.effects
-    batches = list(hand_over(ledger, livemode=False, now=now, at_once=4))
+    ledger, effects = account.context.stores.ledger, account.context.stores.effects
+    batches = list(enqueue_rechecks(ledger, livemode=False, now=now, batch_size=4))
     assert [len(batch) for batch in batches] == [4, 2]
-    assert list(hand_over(ledger, livemode=False, now=now)) == []
-    effects.accept_all([effect_job(row, now) for batch in batches for row in batch])
-    worker = worker_of(
-        effects.connection, account.context, queue=JobQueue(effects.connection, EFFECTS)
-    )
-    while effects.counts()["queued"]:
+    assert list(enqueue_rechecks(ledger, livemode=False, now=now)) == []
+    effects.enqueue_all([effect_job(row, now) for batch in batches for row in batch])
+    worker = worker_of(effects.connection, account.context, queue=effects)
+    while counts(effects)["queued"]:
         worker.run_once()
-    assert effects.counts()["failed"] == 0
-    statuses = [account.standing(f"user-{number}").status for number in range(5)]  # type: ignore[union-attr]
+    assert counts(effects)["failed"] == 0
+    statuses = [account.status(f"user-{number}") for number in range(5)]
     assert statuses == ["verified"] * 2 + ["requires_input"] * 3
     record = ledger.read_reference("user-9", livemode=False)
     assert record is not None

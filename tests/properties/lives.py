@@ -11,9 +11,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from app.domain.event import SessionEvent, api_answer
-from app.domain.session import Observation
-from tests.domain.builders import event_body, session_body
+from app.domain.event import SessionEvent
+from app.domain.session import Observation, api_answer
+from tests.support.events import event_body, session_body
 
 CODES = [
     "abandoned",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from app.domain.session import Observation
-from tests.domain.builders import answer, sight
+from tests.support.observations import answer, observation
 
 STATUSES = ["requires_input", "processing", "verified", "canceled", "on_hold", "paused"]
 REDACTIONS = [None, "validated", "processing", "redacted", "archived", "paused"]
@@ -26,7 +28,7 @@ def often(examples: int) -> settings:
 def observations(draw: st.DrawFn, session: str = "vs_1") -> Observation:
     """An event or an API answer of the session; not every one is likely, none is impossible."""
     source = draw(st.sampled_from([1, 2]))
-    fields = {
+    fields: dict[str, Any] = {
         "status": draw(st.sampled_from(STATUSES)),
         "at": draw(st.integers(10, 13)),
         "error": draw(st.sampled_from([None, "abandoned", "document_expired"])),
@@ -39,7 +41,7 @@ def observations(draw: st.DrawFn, session: str = "vs_1") -> Observation:
     }
     if draw(st.booleans()):
         return answer(**fields)
-    return sight(
+    return observation(
         **fields,
         name=draw(st.sampled_from([None, "created", "requires_input", "redacted"])),
         event_id=draw(st.sampled_from(["evt_a", "evt_b", "evt_c"])),

@@ -8,11 +8,11 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.reference import Standing, next_step, resolve, succeed
 from app.domain.session import Observation, Session, merge
-from tests.domain.builders import joined
+from app.domain.standing import Standing, next_step, resolve, with_next_version
 from tests.properties.lives import Step, last_steps, lives, truth
 from tests.properties.observations import observations, often
+from tests.support.observations import joined
 
 STRICT = (1, 2, 3, 60)  # no two steps in one second
 TIED = (0, 0, 1)
@@ -26,15 +26,15 @@ class Ledger:
         self.standing: Standing | None = None
 
     def take(self, seen: Observation) -> Standing:
-        held = self.sessions.get(seen.session_id)
-        self.sessions[seen.session_id] = merge(held, seen)
-        self.standing = succeed(self.standing, resolve(self.sessions.values()))
+        held = self.sessions.get(seen.key.id)
+        self.sessions[seen.key.id] = merge(held, seen)
+        self.standing = with_next_version(self.standing, resolve(self.sessions.values()))
         return self.standing
 
 
-def after(sights: Iterable[Observation]) -> Standing:
+def after(observations: Iterable[Observation]) -> Standing:
     ledger = Ledger()
-    return [ledger.take(sight) for sight in sights][-1]
+    return [ledger.take(observation) for observation in observations][-1]
 
 
 def holds(standing: Standing, life: list[Step]) -> bool:
@@ -45,10 +45,10 @@ def holds(standing: Standing, life: list[Step]) -> bool:
 
 
 @st.composite
-def deliveries(draw: st.DrawFn, sights: list[Observation]) -> list[Observation]:
+def deliveries(draw: st.DrawFn, observations: list[Observation]) -> list[Observation]:
     """All of them in any order, some more than once."""
-    again = draw(st.lists(st.sampled_from(sights), max_size=5))
-    return draw(st.permutations(sights + again))
+    again = draw(st.lists(st.sampled_from(observations), max_size=5))
+    return draw(st.permutations(observations + again))
 
 
 @st.composite
@@ -67,8 +67,8 @@ def answers(draw: st.DrawFn, life: list[Step]) -> list[Observation]:
 @often(100)
 @given(life=lives(STRICT), data=st.data())
 def test_all_events_in_any_order_give_the_truth(life: list[Step], data: st.DataObject) -> None:
-    sights = [step.observation() for step in life]
-    assert holds(after(data.draw(deliveries(sights))), life)
+    observations = [step.observation() for step in life]
+    assert holds(after(data.draw(deliveries(observations))), life)
 
 
 @often(100)
@@ -76,8 +76,8 @@ def test_all_events_in_any_order_give_the_truth(life: list[Step], data: st.DataO
 def test_api_answers_among_the_events_do_not_change_the_truth(
     life: list[Step], data: st.DataObject
 ) -> None:
-    sights = [step.observation() for step in life] + data.draw(answers(life))
-    assert holds(after(data.draw(deliveries(sights))), life)
+    observations = [step.observation() for step in life] + data.draw(answers(life))
+    assert holds(after(data.draw(deliveries(observations))), life)
 
 
 @often(100)
@@ -86,8 +86,8 @@ def test_a_final_api_answer_settles_all_that_happened_within_one_second(
     life: list[Step], data: st.DataObject
 ) -> None:
     final = [step.answer(life[-1].at + 2) for step in last_steps(life).values()]
-    sights = [step.observation() for step in life] + final
-    assert holds(after(data.draw(deliveries(sights))), life)
+    observations = [step.observation() for step in life] + final
+    assert holds(after(data.draw(deliveries(observations))), life)
 
 
 @often(100)
@@ -99,7 +99,7 @@ def test_an_event_of_another_session_never_takes_a_verified_away(
     for seen in data.draw(deliveries([step.observation() for step in life])):
         before = ledger.standing
         standing = ledger.take(seen)
-        if before and before.status == "verified" and before.session_id != seen.session_id:
+        if before and before.status == "verified" and before.session_id != seen.key.id:
             assert standing.status == "verified"
 
 
@@ -108,13 +108,15 @@ def test_an_event_of_another_session_never_takes_a_verified_away(
 def test_once_all_has_arrived_nothing_that_comes_again_makes_a_new_version(
     life: list[Step], data: st.DataObject
 ) -> None:
-    sights = [step.observation() for step in life]
+    observations = [step.observation() for step in life]
     ledger = Ledger()
-    versions = [ledger.take(sight).version for sight in data.draw(st.permutations(sights))]
+    versions = [
+        ledger.take(observation).version for observation in data.draw(st.permutations(observations))
+    ]
     assert versions[0] == 1
     assert {b - a for a, b in pairwise(versions)} <= {0, 1}
-    again = data.draw(st.permutations(sights))
-    assert {ledger.take(sight).version for sight in again} == {versions[-1]}
+    again = data.draw(st.permutations(observations))
+    assert {ledger.take(observation).version for observation in again} == {versions[-1]}
 
 
 @often(80)

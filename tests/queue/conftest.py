@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from redis import Redis
 
-from app.queue.jobs import JobQueue
 from app.queue.model import EVENTS
+from app.queue.transitions import JobQueue
 
 
 @pytest.fixture

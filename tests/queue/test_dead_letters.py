@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 from redis import Redis
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
 from app.queue import dead_letters
 from app.queue.dead_letters import DeadLetter, DeadLetters
-from app.queue.jobs import JobQueue
 from app.queue.model import EVENTS
-from tests.queue.places import FAILED, field, new
+from app.queue.transitions import JobQueue
+from tests.support.places import FAILED, field, new
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def letters(redis: Redis) -> DeadLetters:
 
 def bury(jobs: JobQueue, *ids: str) -> None:
     """Make dead letters of new jobs, in this order."""
-    jobs.accept_all([new(id, n=1) for id in ids])
+    jobs.enqueue_all([new(id, n=1) for id in ids])
     for job in jobs.claim("token", 60, len(ids)):
         assert jobs.bury(job, "last_attempt", "Broken", "it broke")
 
@@ -85,7 +85,7 @@ def test_letters_replayed_while_they_are_read_are_each_seen_once(
 
 
 def test_no_letter_is_found_where_there_is_none(jobs: JobQueue, letters: DeadLetters) -> None:
-    jobs.accept(new("queued"))
+    jobs.enqueue(new("queued"))
     assert letters.find("queued") is letters.find("absent") is None
     assert list(letters) == []
 
@@ -113,9 +113,9 @@ def test_a_job_that_rq_failed_is_a_dead_letter_too(
     jobs: JobQueue, redis: Redis, letters: DeadLetters
 ) -> None:
     bury(jobs, "evt_1")
-    jobs.accept(new("evt_2", n=2))
+    jobs.enqueue(new("evt_2", n=2))
     job = Job.fetch("evt_2", connection=redis, serializer=JSONSerializer)
-    job.set_status("failed")
+    job.set_status(JobStatus.FAILED)
     FailedJobRegistry("events", redis, serializer=JSONSerializer).add(job, ttl=-1)
     assert [letter.id for letter in letters] == ["evt_1", "evt_2"]
     letter = letters.find("evt_2")

@@ -12,31 +12,31 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from app.cli.local.valkey import Valkey, free_port
 from app.domain.errors import QueueUnavailable
+from app.local.valkey import Valkey, free_port
 from app.queue import connection
 from app.queue.connection import open_async_redis, open_redis
 from app.queue.dead_letters import DeadLetters
-from app.queue.jobs import AsyncJobQueue, JobQueue
-from app.queue.model import EVENTS, Released
-from tests.queue.places import everything, new, one_of_each, place
+from app.queue.model import EVENTS
+from app.queue.transitions import AsyncJobQueue, JobQueue
+from tests.support.places import everything, new, one_of_each, place
 
-Accept = Callable[[str], str]
+Enqueue = Callable[[str], str]
 
 
-def accept_sync(url: str) -> str:
-    """Accept one job as the backfill does."""
+def enqueue_sync(url: str) -> str:
+    """Enqueue one job as the backfill does."""
     with open_redis(url) as client:
-        return JobQueue(client, EVENTS).accept(new("evt_1", client_reference_id="user_1"))
+        return JobQueue(client, EVENTS).enqueue(new("evt_1", client_reference_id="user_1"))
 
 
-def accept_async(url: str) -> str:
-    """Accept one job as the web process does."""
+def enqueue_async(url: str) -> str:
+    """Enqueue one job as the web process does."""
 
     async def run() -> str:
         async with open_async_redis(url) as client:
             queue = AsyncJobQueue(client, EVENTS)
-            return await queue.accept(new("evt_1", client_reference_id="user_1"))
+            return await queue.enqueue(new("evt_1", client_reference_id="user_1"))
 
     return asyncio.run(run())
 
@@ -50,7 +50,7 @@ def told(error: BaseException | None) -> str:
     return "\n".join(texts)
 
 
-both = pytest.mark.parametrize("accept", [accept_sync, accept_async], ids=["sync", "async"])
+both = pytest.mark.parametrize("enqueue", [enqueue_sync, enqueue_async], ids=["sync", "async"])
 
 
 @pytest.fixture
@@ -71,25 +71,25 @@ def private_redis(private: Valkey) -> Iterator[Redis]:
 
 
 @both
-def test_an_absent_redis_is_named_without_its_url(accept: Accept) -> None:
+def test_an_absent_redis_is_named_without_its_url(enqueue: Enqueue) -> None:
     port = free_port()
     with pytest.raises(QueueUnavailable) as raised:
-        accept(f"redis://someone:hunter2@127.0.0.1:{port}/0")
+        enqueue(f"redis://someone:hunter2@127.0.0.1:{port}/0")
     assert str(raised.value) == "Redis cannot be reached (ConnectionError)"
     assert "hunter2" not in told(raised.value)
 
 
 @both
-def test_a_wrong_password_is_not_told(accept: Accept, private: Valkey) -> None:
+def test_a_wrong_password_is_not_told(enqueue: Enqueue, private: Valkey) -> None:
     with pytest.raises(QueueUnavailable) as raised:
-        accept(f"redis://someone:hunter2@127.0.0.1:{private.port}/0")
+        enqueue(f"redis://someone:hunter2@127.0.0.1:{private.port}/0")
     assert str(raised.value) == "Redis cannot be reached (AuthenticationError)"
     assert "hunter2" not in told(raised.value)
 
 
 @both
 def test_a_redis_that_hangs_is_given_up_within_the_timeouts(
-    accept: Accept, private: Valkey, monkeypatch: pytest.MonkeyPatch
+    enqueue: Enqueue, private: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "SOCKET_TIMEOUT", 0.2)
     monkeypatch.setattr(connection, "CONNECT_TIMEOUT", 0.2)
@@ -98,7 +98,7 @@ def test_a_redis_that_hangs_is_given_up_within_the_timeouts(
     try:
         began = time.monotonic()
         with pytest.raises(QueueUnavailable, match="cannot be reached"):
-            accept(private.url)
+            enqueue(private.url)
         # Connecting and answering, each tried twice, on a busy machine.
         assert time.monotonic() - began < 5
     finally:
@@ -126,11 +126,11 @@ def refuse(redis: Redis, how: str) -> None:
 @both
 @pytest.mark.parametrize("how", REFUSALS)
 def test_a_refusal_says_which_and_nothing_of_the_job(
-    accept: Accept, how: str, private: Valkey, private_redis: Redis
+    enqueue: Enqueue, how: str, private: Valkey, private_redis: Redis
 ) -> None:
     refuse(private_redis, how)
     with pytest.raises(QueueUnavailable) as raised:
-        accept(private.url)
+        enqueue(private.url)
     assert re.fullmatch(f"Redis refuses: {REFUSALS[how][1]} .*", str(raised.value))
     assert "EVALSHA" not in told(raised.value)
     assert "user_1" not in told(raised.value)
@@ -145,29 +145,29 @@ def test_a_full_redis_takes_nothing_new_and_leaves_nothing_of_it_behind(
     before = everything(private_redis)
     for job in (new("evt_1"), new("evt_2", delay=60), new("failed")):
         with pytest.raises(QueueUnavailable):
-            jobs.accept(job)
+            jobs.enqueue(job)
     assert everything(private_redis) == before
 
 
 def test_a_full_redis_still_lets_every_job_move(private_redis: Redis) -> None:
     jobs = JobQueue(private_redis, EVENTS)
-    jobs.accept_all([new(f"evt_{n}") for n in range(4)])
+    jobs.enqueue_all([new(f"evt_{n}") for n in range(4)])
     one_of = {}
     private_redis.config_set("maxmemory", 1)
     assert jobs.wait() is True
     for job in jobs.claim("token", 60, 4):
         one_of[job.id] = job
-    assert jobs.settle("token", ["evt_0"]) == 1
-    assert jobs.defer(one_of["evt_1"], -1, "Busy", "try again")
+    assert jobs.complete("token", ["evt_0"]) == 1
+    assert jobs.retry_later(one_of["evt_1"], -1, "Busy", "try again")
     assert jobs.bury(one_of["evt_2"], "permanent_error", "Broken", "it broke")
-    assert jobs.give_back("token", ["evt_3"]) == 1
-    assert jobs.release() == Released(due=1)
+    assert jobs.release("token", ["evt_3"]) == 1
+    assert jobs.promote() == 1
     assert [letter.id for letter in DeadLetters(private_redis, EVENTS)] == ["evt_2"]
     assert jobs.rewrite("evt_2", {"n": 2}) is True
     assert jobs.replay(["evt_2"]) == 1
     assert [job.id for job in jobs.claim("t2", 60, 4)] == ["evt_3", "evt_1", "evt_2"]
     assert jobs.bury(one_of["evt_1"], "permanent_error", "Late", "late") is False
-    assert jobs.settle("t2", ["evt_1", "evt_2", "evt_3"]) == 3
+    assert jobs.complete("t2", ["evt_1", "evt_2", "evt_3"]) == 3
 
 
 def test_an_idle_worker_of_a_full_redis_waits_its_time(private_redis: Redis) -> None:
@@ -194,7 +194,7 @@ def test_a_client_outlives_a_restart_and_a_forgotten_script(
     private: Valkey, private_redis: Redis
 ) -> None:
     jobs = JobQueue(private_redis, EVENTS)
-    jobs.accept_all([new(f"evt_{n}") for n in range(3)])
+    jobs.enqueue_all([new(f"evt_{n}") for n in range(3)])
     assert len(jobs.claim("t0", 60, 1)) == 1
     private.kill()
     private.start()
@@ -202,14 +202,14 @@ def test_a_client_outlives_a_restart_and_a_forgotten_script(
     private_redis.script_flush()
     assert len(jobs.claim("t2", 60, 1)) == 1
     private_redis.script_flush()
-    assert jobs.accept(new("evt_3")) == "enqueued"
+    assert jobs.enqueue(new("evt_3")) == "enqueued"
 
 
 def test_a_closed_connection_is_mended(jobs: JobQueue, redis: Redis, valkey: Valkey) -> None:
-    jobs.accept(new("evt_1"))
+    jobs.enqueue(new("evt_1"))
     with open_redis(valkey.url) as admin:
         admin.client_kill_filter(_id=redis.client_id())
-        assert jobs.accept(new("evt_2")) == "enqueued"
+        assert jobs.enqueue(new("evt_2")) == "enqueued"
         admin.client_kill_filter(_id=redis.client_id())
         assert [job.id for job in jobs.claim("token", 60, 2)] == ["evt_1", "evt_2"]
 
@@ -225,7 +225,7 @@ def test_the_async_side_answers_as_the_other_one(jobs: JobQueue, valkey: Valkey)
         async with open_async_redis(valkey.url) as client:
             queue = AsyncJobQueue(client, EVENTS)
             await queue.ping()
-            return [await queue.accept(new(id, n=1)) for id in ids]
+            return [await queue.enqueue(new(id, n=1)) for id in ids]
 
     assert asyncio.run(run()) == ["duplicate"] * 4 + ["replayed", "enqueued", "duplicate"]
     assert place(jobs.connection, "absent") == "queued"
@@ -235,9 +235,9 @@ def test_the_async_side_needs_one_round_trip_for_a_job(redis: Redis, valkey: Val
     async def run() -> None:
         async with open_async_redis(valkey.url) as client:
             queue = AsyncJobQueue(client, EVENTS)
-            await queue.accept(new("first"))  # connects, and loads the script
+            await queue.enqueue(new("first"))  # connects, and loads the script
             redis.echo("begin")
-            await queue.accept(new("second"))
+            await queue.enqueue(new("second"))
             redis.echo("end")
 
     with open_redis(valkey.url) as watcher, watcher.monitor() as monitor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,10 +27,10 @@ from rq.registry import (
 )
 from rq.serializers import JSONSerializer
 
-from app.queue import jobs as jobs_module
-from app.queue.jobs import JobQueue
-from app.queue.model import EVENTS, Claimed, Released, decode
-from tests.queue.places import (
+from app.queue import transitions
+from app.queue.model import EVENTS, Claimed, Rescued, decode
+from app.queue.transitions import JobQueue
+from tests.support.places import (
     FAILED,
     FINISHED,
     LIST,
@@ -38,6 +39,7 @@ from tests.queue.places import (
     end_lease,
     make_due,
     new,
+    queued,
 )
 
 
@@ -88,7 +90,7 @@ class QueueMachine(RuleBasedStateMachine):
         """Whether a job is in these places."""
         return any(job.place in places for job in self.jobs.values())
 
-    def enqueue(self, id: str, front: bool = False) -> None:
+    def to_queue(self, id: str, front: bool = False) -> None:
         """The model's way to the queue."""
         self.jobs[id].move("queued")
         self.list.insert(0 if front else len(self.list), id)
@@ -96,30 +98,30 @@ class QueueMachine(RuleBasedStateMachine):
     def revive(self, id: str) -> None:
         """The model's way out of the dead letters."""
         self.jobs[id].attempts = self.jobs[id].expiries = 0
-        self.enqueue(id)
+        self.to_queue(id)
 
     # Stripe, and the backfill
 
-    def accept(self, id: str, delay: float) -> str:
+    def enqueue(self, id: str, delay: float) -> str:
         self.serial += 1
-        return self.queue.accept(new(id, delay=delay, version=self.serial))
+        return self.queue.enqueue(new(id, delay=delay, version=self.serial))
 
     @rule(count=st.integers(1, 3), delayed=st.booleans())
-    def accept_new(self, count: int, delayed: bool) -> None:
+    def enqueue_new(self, count: int, delayed: bool) -> None:
         for _ in range(count):
             id = f"evt_{self.serial}"
-            assert self.accept(id, 60.0 * delayed) == "enqueued"
+            assert self.enqueue(id, 60.0 * delayed) == "enqueued"
             self.jobs[id] = Model(self.serial)
             if delayed:
                 self.jobs[id].move("scheduled")
             else:
-                self.enqueue(id)
+                self.to_queue(id)
 
     @rule(pick=PICK, delayed=st.booleans())
     @precondition(lambda self: self.jobs)
-    def accept_again(self, pick: int, delayed: bool) -> None:
+    def enqueue_again(self, pick: int, delayed: bool) -> None:
         id = list(self.jobs)[pick % len(self.jobs)]
-        answer = self.accept(id, 60.0 * delayed)
+        answer = self.enqueue(id, 60.0 * delayed)
         if self.jobs[id].place == "failed":
             assert answer == "replayed"
             self.jobs[id].version = self.serial
@@ -170,7 +172,7 @@ class QueueMachine(RuleBasedStateMachine):
     def killed_by_its_job(self, worker: int, most: int) -> None:
         for job in self.take(worker, most):
             self.end_lease(job.id)
-        self.release()
+        self.rescue_and_promote()
 
     @rule(worker=WORKERS)
     def crash(self, worker: int) -> None:
@@ -203,8 +205,8 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(pick=PICK)
     @precondition(lambda self: self.held)
-    def defer(self, pick: int) -> None:
-        self.end_one(pick, "scheduled", lambda job: self.queue.defer(job, 60, "Busy", "busy"))
+    def retry_later(self, pick: int) -> None:
+        self.end_one(pick, "scheduled", lambda job: self.queue.retry_later(job, 60, "Busy", "busy"))
 
     @rule(pick=PICK)
     @precondition(lambda self: self.held)
@@ -213,15 +215,15 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(pick=PICK)
     @precondition(lambda self: self.held)
-    def settle(self, pick: int) -> None:
-        for id in self.end_batch(pick, self.queue.settle):
+    def complete(self, pick: int) -> None:
+        for id in self.end_batch(pick, self.queue.complete):
             self.jobs[id].move("finished")
 
     @rule(pick=PICK)
     @precondition(lambda self: self.held)
-    def give_back(self, pick: int) -> None:
-        for id in reversed(self.end_batch(pick, self.queue.give_back)):
-            self.enqueue(id, front=True)
+    def release(self, pick: int) -> None:
+        for id in reversed(self.end_batch(pick, self.queue.release)):
+            self.to_queue(id, front=True)
 
     # Time
 
@@ -252,13 +254,14 @@ class QueueMachine(RuleBasedStateMachine):
         del self.jobs[id]
 
     @rule()
-    def release(self) -> None:
+    def rescue_and_promote(self) -> None:
         over = {id: job for id, job in self.jobs.items() if job.time_is_over}
-        moved = {"expired": 0, "buried": 0, "due": 0}
+        moved = {"expired": 0, "buried": 0}
+        due = 0
         back = []
         for id, job in over.items():
             if job.place == "scheduled":
-                moved["due"] += 1
+                due += 1
                 back.append(id)
                 continue
             job.expiries += 1
@@ -268,12 +271,13 @@ class QueueMachine(RuleBasedStateMachine):
             else:
                 moved["expired"] += 1
                 back.append(id)
-        assert self.queue.release() == Released(**moved)
+        assert self.queue.rescue() == Rescued(**moved)
+        assert self.queue.promote() == due
         # Those that come back stand behind the others; which of them is first is nobody's matter.
-        tail = self.redis.lrange(LIST, -len(back), -1) if back else []
-        assert sorted(id.decode() for id in tail) == sorted(back)
+        tail = queued(self.redis)[-len(back) :] if back else []
+        assert sorted(tail) == sorted(back)
         for id in tail:
-            self.enqueue(id.decode())
+            self.to_queue(id)
 
     # Operators
 
@@ -296,7 +300,7 @@ class QueueMachine(RuleBasedStateMachine):
     def requeue_through_rq(self, pick: int) -> None:
         id = self.among(pick, "failed")
         requeue_job(id, self.redis, serializer=JSONSerializer)
-        self.enqueue(id)
+        self.to_queue(id)
 
     @rule()
     def read_through_rq(self) -> None:
@@ -350,7 +354,7 @@ class QueueMachine(RuleBasedStateMachine):
 def run(redis: Redis, examples: int, steps: int) -> None:
     """Play so many histories of so many steps."""
     run_state_machine_as_test(
-        lambda: QueueMachine(redis),
+        partial(QueueMachine, redis),  # type: ignore[arg-type]  # any callable that makes one
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
@@ -363,7 +367,7 @@ def run(redis: Redis, examples: int, steps: int) -> None:
 @pytest.fixture(autouse=True)
 def fewer_expiries(monkeypatch: pytest.MonkeyPatch) -> None:
     """MOST instead of the usual number."""
-    monkeypatch.setattr(jobs_module, "MOST_EXPIRIES", MOST)
+    monkeypatch.setattr(transitions, "MAX_EXPIRIES", MOST)
 
 
 def test_a_job_is_always_in_exactly_one_place(redis: Redis) -> None:

@@ -27,13 +27,13 @@ from rq.suspension import is_suspended
 from rq.utils import str_to_date, utcformat, utcparse
 from rq.worker import Worker
 
-from app.cli.local.valkey import Valkey
-from app.queue import jobs as jobs_module
+from app.local.valkey import Valkey
+from app.queue import transitions
 from app.queue.connection import open_redis
 from app.queue.dead_letters import DeadLetters
-from app.queue.jobs import JobQueue
 from app.queue.model import EVENTS, decode, keys_of
-from tests.queue.places import everything, field, new, one_of_each, place, places, queued
+from app.queue.transitions import JobQueue
+from tests.support.places import everything, field, new, one_of_each, place, places, queued
 
 REGISTRIES: dict[str, type[BaseRegistry]] = {
     "started": StartedJobRegistry,
@@ -57,7 +57,7 @@ def rq(valkey: Valkey, *arguments: str) -> str:
 
 def dead(jobs: JobQueue, id: str = "evt_1") -> None:
     """Make a dead letter of a new job."""
-    jobs.accept(new(id, client_reference_id="user_1"))
+    jobs.enqueue(new(id, client_reference_id="user_1"))
     (job,) = jobs.claim("token", 60, 1)
     assert jobs.bury(job, "permanent_error", "Broken", "it broke")
 
@@ -76,7 +76,7 @@ def test_our_keys_are_those_of_rq() -> None:
 
 
 def test_our_ids_are_ids_to_rq() -> None:
-    for id in ("evt_1NG8Du2eZvKYlo2CUI79vXWy", "evt_1-check_back", "vs_1-1700000000-redact"):
+    for id in ("evt_1NG8Du2eZvKYlo2CUI79vXWy", "evt_1-recheck", "vs_1-1700000000-redact"):
         validate_job_id(id)
     with pytest.raises(ValueError, match="letters, numbers, underscores and dashes"):
         validate_job_id("evt_1:notify")
@@ -132,7 +132,7 @@ def test_rq_counts_and_lists_what_is_where(jobs: JobQueue, redis: Redis) -> None
 
 
 def test_rq_reads_a_schedule_as_a_time(jobs: JobQueue, redis: Redis) -> None:
-    jobs.accept(new("evt_1", delay=60))
+    jobs.enqueue(new("evt_1", delay=60))
     at = ScheduledJobRegistry("events", redis).get_scheduled_time("evt_1")
     ahead = at - datetime.fromtimestamp(redis.time()[0], UTC)
     assert timedelta(seconds=50) < ahead < timedelta(seconds=62)
@@ -170,12 +170,12 @@ def test_reading_through_rq_drops_only_finished_jobs_past_their_hour(
 
 
 def test_a_lease_stands_far_beyond_what_rq_judges(jobs: JobQueue, redis: Redis) -> None:
-    jobs.accept(new("evt_1"))
+    jobs.enqueue(new("evt_1"))
     jobs.claim("token", 60, 1)
     year_ahead = redis.time()[0] + 365 * 86400
     StartedJobRegistry("events", redis, serializer=JSONSerializer).cleanup(year_ahead)
     assert place(redis, "evt_1") == "started"
-    assert jobs.settle("token", ["evt_1"]) == 1
+    assert jobs.complete("token", ["evt_1"]) == 1
 
 
 def test_dead_letters_outlive_every_cleanup(jobs: JobQueue, redis: Redis) -> None:
@@ -230,10 +230,11 @@ def test_a_job_deleted_through_rq_is_nowhere(jobs: JobQueue, redis: Redis, id: s
     fetch(redis, id).delete()
     assert places(redis, id) == []
     assert not redis.exists(f"rq:job:{id}")
-    jobs.release()
+    jobs.rescue()
+    jobs.promote()
     assert id not in [job.id for n in range(5) for job in jobs.claim(f"t{n}", 60, 1)]
     assert all(len(places(redis, other)) == 1 for other in others)
-    assert jobs.accept(new(id)) == "enqueued"
+    assert jobs.enqueue(new(id)) == "enqueued"
 
 
 @pytest.mark.parametrize("id", ["queued", "scheduled", "due", "failed"])
@@ -241,10 +242,11 @@ def test_a_job_cancelled_through_rq_is_not_run(jobs: JobQueue, redis: Redis, id:
     one_of_each(jobs)
     fetch(redis, id).cancel()
     assert places(redis, id) == []
-    jobs.release()
+    jobs.rescue()
+    jobs.promote()
     assert id not in [job.id for n in range(5) for job in jobs.claim(f"t{n}", 60, 1)]
     assert jobs.replay([id]) == 0
-    assert jobs.accept(new(id)) == "duplicate"  # whoever cancelled it meant it
+    assert jobs.enqueue(new(id)) == "duplicate"  # whoever cancelled it meant it
     assert CanceledJobRegistry("events", redis).get_job_ids() == [id]
 
 
@@ -255,8 +257,9 @@ def test_a_running_job_deleted_or_cancelled_through_rq_is_not_taken_up_again(
     one_of_each(jobs)
     for id in ("started", "expired"):
         getattr(fetch(redis, id), how)()
-    jobs.release()
-    assert jobs.give_back("token", ["started", "expired"]) == 0
+    jobs.rescue()
+    jobs.promote()
+    assert jobs.release("token", ["started", "expired"]) == 0
     assert places(redis, "started") == places(redis, "expired") == []
     assert queued(redis) == ["queued", "due"]
     for id in ("started", "expired"):
@@ -273,9 +276,9 @@ def test_a_queue_emptied_through_rq_is_empty(jobs: JobQueue, redis: Redis) -> No
 def test_a_registered_worker_is_seen_working(jobs: JobQueue, redis: Redis) -> None:
     worker = Worker(["events"], connection=redis, name="worker", serializer=JSONSerializer)
     worker.register_birth()
-    jobs.accept_all([new("evt_1"), new("evt_2")])
+    jobs.enqueue_all([new("evt_1"), new("evt_2")])
     _, second = jobs.claim("token", 60, 2)
-    jobs.settle("token", ["evt_1"])
+    jobs.complete("token", ["evt_1"])
     jobs.bury(second, "permanent_error", "Broken", "it broke")
     (seen,) = Worker.all(connection=redis, serializer=JSONSerializer)
     assert (seen.get_state(), seen.successful_job_count, seen.failed_job_count) == ("busy", 1, 1)
@@ -289,7 +292,7 @@ CLOCK = "local clock = redis.call('TIME')"
 @pytest.fixture(scope="module")
 def substituted(valkey: Valkey) -> str:
     """A script that answers utc() for the seconds and microseconds it is given."""
-    prelude = jobs_module._PRELUDE
+    prelude = transitions._PRELUDE
     assert prelude.count(CLOCK) == 1
     return prelude.replace(CLOCK, "local clock = {ARGV[2], ARGV[3]}") + "\nreturn utc()"
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from app.cli.local.valkey import Valkey
+from app.local.valkey import Valkey
 from app.queue.connection import open_redis
-from app.queue.jobs import JobQueue
 from app.queue.model import EVENTS
-from tests.queue.places import end_lease, everything, new, queued
+from app.queue.transitions import JobQueue
+from tests.support.places import end_lease, everything, new, queued
 
 
 class Waiter(threading.Thread):
@@ -40,7 +40,7 @@ def until_blocked(redis: Redis, clients: int) -> None:
 def test_a_wait_ends_at_once_where_a_job_is_queued_and_takes_nothing(
     jobs: JobQueue, redis: Redis
 ) -> None:
-    jobs.accept_all([new("evt_1"), new("evt_2")])
+    jobs.enqueue_all([new("evt_1"), new("evt_2")])
     before = everything(redis)
     assert jobs.wait() is True
     assert everything(redis) == before
@@ -51,13 +51,13 @@ def test_a_wait_for_nothing_ends(jobs: JobQueue, redis: Redis) -> None:
     assert everything(redis) == {}
 
 
-@pytest.mark.parametrize("come", ["accept", "release", "replay", "give_back"])
+@pytest.mark.parametrize("come", ["enqueue", "rescue", "replay", "release"])
 def test_every_waiter_is_woken_when_a_job_comes(
     jobs: JobQueue, redis: Redis, valkey: Valkey, come: str
 ) -> None:
-    jobs.accept_all([new("evt_1"), new("evt_2")])
+    jobs.enqueue_all([new("evt_1"), new("evt_2")])
     first, second = jobs.claim("token", 60, 2)
-    if come == "release":
+    if come == "rescue":
         end_lease(redis, "evt_1")
     elif come == "replay":
         jobs.bury(first, "permanent_error", "Broken", "it broke")
@@ -67,15 +67,15 @@ def test_every_waiter_is_woken_when_a_job_comes(
     until_blocked(redis, 3)
     began = time.monotonic()
     moves: dict[str, Callable[[], object]] = {
-        "accept": lambda: jobs.accept(new("evt_3")),
-        "release": jobs.release,
+        "enqueue": lambda: jobs.enqueue(new("evt_3")),
+        "rescue": jobs.rescue,
         "replay": lambda: jobs.replay(["evt_1"]),
-        "give_back": lambda: jobs.give_back("token", ["evt_1"]),
+        "release": lambda: jobs.release("token", ["evt_1"]),
     }
     moves[come]()
     for waiter in waiters:
         waiter.join(10)
     assert time.monotonic() - began < 3
     assert [waiter.woken for waiter in waiters] == [True] * 3
-    assert queued(redis) == ["evt_3" if come == "accept" else "evt_1"]
-    assert jobs.settle("token", [second.id]) == 1
+    assert queued(redis) == ["evt_3" if come == "enqueue" else "evt_1"]
+    assert jobs.complete("token", [second.id]) == 1

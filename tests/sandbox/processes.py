@@ -7,28 +7,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx2
 import stripe
 
+from tests.support.waiting import eventually
+
 ROOT = Path(__file__).parents[2]
-T = TypeVar("T")
-
-
-def eventually(look: Callable[[], T], seconds: float = 15.0) -> T:
-    """What `look` gives, as soon as it is true; the test fails if it never is."""
-    deadline = time.monotonic() + seconds
-    while not (seen := look()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s")
-        time.sleep(0.01)
-    return seen
 
 
 @dataclass

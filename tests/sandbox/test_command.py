@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from deploy.sandbox.__main__ import main
-from tests.sandbox.processes import ROOT, Sandbox, command, eventually, receiving, running
+from tests.sandbox.processes import ROOT, Sandbox, command, receiving, running
+from tests.support.waiting import eventually
 
 # Each starts processes: not on both cores at once.
 
@@ -34,7 +35,8 @@ def test_a_port_in_use_is_one_line_and_exit_code_1() -> None:
             check=False,
         )
     assert (answer.returncode, answer.stdout) == (1, "")
-    assert answer.stderr.count("\n") == 1 and "in use" in answer.stderr
+    assert answer.stderr.count("\n") == 1
+    assert "in use" in answer.stderr
 
 
 @pytest.mark.parametrize(

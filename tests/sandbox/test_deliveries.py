@@ -10,7 +10,8 @@ import pytest
 import stripe
 
 from deploy.sandbox.events import TYPES
-from tests.sandbox.processes import Receiver, Sandbox, eventually
+from tests.sandbox.processes import Receiver, Sandbox
+from tests.support.waiting import eventually
 
 # One sandbox for all of them: they belong on one worker.
 SECOND = "whsec_second"
@@ -20,9 +21,8 @@ SECOND = "whsec_second"
 def endpoint(sandbox: Sandbox, client: stripe.StripeClient, receiver: Receiver) -> Any:
     """An endpoint for our six types; tries follow each other quickly."""
     sandbox.control("POST", "/retries", {"initial": 0.05, "maximum": 0.1})
-    return client.v1.webhook_endpoints.create(
-        {"url": receiver.url, "enabled_events": list(TYPES)}  # type: ignore[typeddict-item]
-    )
+    endpoints: Any = client.v1.webhook_endpoints
+    return endpoints.create({"url": receiver.url, "enabled_events": list(TYPES)})
 
 
 def create(client: stripe.StripeClient) -> Any:
@@ -38,9 +38,7 @@ def names(events: list[Any]) -> list[str]:
 
 def idle(sandbox: Sandbox) -> Any:
     """The counts, once nothing is pending any more."""
-    return eventually(
-        lambda: (d := sandbox.control("GET", "/deliveries"))["pending"] == 0 and d  # type: ignore[no-any-return]
-    )
+    return eventually(lambda: (d := sandbox.control("GET", "/deliveries"))["pending"] == 0 and d)
 
 
 def test_a_life_is_delivered_in_order_signed_and_compact(
@@ -228,7 +226,8 @@ def test_an_endpoint_shows_its_secret_only_at_creation(
             "api_version": "2025-01-27.acacia",
         }
     )
-    assert created.secret and created.secret.startswith("whsec_")
+    assert created.secret is not None
+    assert created.secret.startswith("whsec_")
     assert created.status == "enabled"
     retrieved = endpoints.retrieve(created.id)
     assert "secret" not in retrieved
@@ -246,8 +245,10 @@ def test_events_are_listed_newest_first_and_filtered_by_type(
     session = create(client)
     sandbox.submit(session.id, "verified")
 
+    events: Any = client.v1.events
+
     def listed(**filters: Any) -> list[str]:
-        page = client.v1.events.list({"limit": 3, **filters})  # type: ignore[typeddict-item]
+        page = events.list({"limit": 3, **filters})
         return [event.type.rpartition(".")[2] for event in page.data]
 
     assert listed() == ["verified", "processing", "created"]

@@ -15,7 +15,8 @@ from tests.sandbox.processes import Sandbox
 
 
 def create(client: stripe.StripeClient, **given: Any) -> Any:
-    return client.v1.identity.verification_sessions.create({"type": "document", **given})
+    sessions: Any = client.v1.identity.verification_sessions
+    return sessions.create({"type": "document", **given})
 
 
 def test_the_page_has_a_button_for_every_outcome_and_needs_nothing_from_elsewhere(
@@ -28,7 +29,8 @@ def test_the_page_has_a_button_for_every_outcome_and_needs_nothing_from_elsewher
         "verified",
         "walk_away",
     }
-    assert 'lang="en"' in page.text and 'name="viewport"' in page.text
+    assert 'lang="en"' in page.text
+    assert 'name="viewport"' in page.text
     assert not re.search(r"(src|href)=", page.text)
     assert page.headers["referrer-policy"] == "no-referrer"
 

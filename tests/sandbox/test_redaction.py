@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import stripe
 
-from tests.sandbox.processes import Sandbox, eventually
+from tests.sandbox.processes import Sandbox
+from tests.support.waiting import eventually
 
 # One sandbox for all of them: they belong on one worker.
 DAY = 24 * 3600

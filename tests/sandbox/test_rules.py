@@ -45,6 +45,7 @@ def state() -> State:
 def test_any_life_keeps_the_rules_of_a_session(steps: list[str]) -> None:
     world = state()
     session = world.create({"type": "document"}, False, NO_REQUEST)
+    refusals = []
     for step in steps:
         try:
             if step == "cancel":
@@ -57,7 +58,8 @@ def test_any_life_keeps_the_rules_of_a_session(steps: list[str]) -> None:
             else:
                 world.submit(session, step.replace("later", "verified"), 60 * (step == "later"))
         except StripeError as error:
-            assert error.status == 400
+            refusals.append(error.status)
+        assert set(refusals) <= {400}
         assert (session.client_secret is not None) == (session.status == "requires_input")
         assert (session.link is not None) == (session.status == "requires_input")
         assert (session.verified_at is not None) == (session.status == "verified")
@@ -71,10 +73,12 @@ def test_any_life_keeps_the_rules_of_a_session(steps: list[str]) -> None:
 
 @given(st.binary(max_size=200) | st.text("ab[]=&%0", max_size=30).map(str.encode))
 def test_any_bytes_are_a_form_or_an_invalid_request(form: bytes) -> None:
+    found: object
     try:
-        assert isinstance(params.decode(form), dict)
+        found = params.decode(form)
     except StripeError as error:
-        assert error.status == 400
+        found = error
+    assert found.status == 400 if isinstance(found, StripeError) else isinstance(found, dict)
 
 
 def test_arrays_are_read_with_and_without_indices() -> None:

@@ -8,7 +8,8 @@ import pytest
 import stripe
 
 from deploy.sandbox.session import LAST_ERRORS
-from tests.sandbox.processes import Sandbox, eventually
+from tests.sandbox.processes import Sandbox
+from tests.support.waiting import eventually
 
 # One sandbox for all of them: they belong on one worker.
 FULL: dict[str, Any] = {
@@ -88,7 +89,8 @@ def test_a_verified_submission_goes_through_processing_to_verified(
     assert verified.verified_outputs.first_name
     assert verified.verified_outputs.email == "a@example.com"
     assert verified.verified_outputs.dob is None
-    report = client.v1.identity.verification_reports.retrieve(verified.last_verification_report)
+    reports: Any = client.v1.identity.verification_reports
+    report = reports.retrieve(verified.last_verification_report)
     assert report.verification_session == other.id
     assert report.document.status == report.selfie.status == report.email.status == "verified"
 

@@ -10,11 +10,10 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from app.cli.local.valkey import Valkey
-from app.ledger.engine import open_engine
-from app.ledger.migrate import upgrade
+from app.local.valkey import Valkey
 from app.settings import Settings
 from app.web.main import create_app
+from tests.support.stores import migrated_file
 from tests.web.deliveries import ROLLED, SECRET
 from tests.web.processes import Web, running
 
@@ -25,11 +24,7 @@ OTHER_TOKEN = "token-of-another-one"
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file, to copy."""
-    path = tmp_path_factory.mktemp("ledger") / "migrated.db"
-    engine = open_engine(f"sqlite:///{path}")
-    upgrade(engine)
-    engine.dispose()
-    return path
+    return migrated_file(tmp_path_factory.mktemp("ledger"))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import time
 from hashlib import sha256
 from typing import Any
 
-from tests.domain.builders import event_body
+from tests.support.events import event_body
 
 SECRET = "whsec_current"
 ROLLED = "whsec_rolled"

@@ -7,25 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from pathlib import Path
 
-from app.cli.local.valkey import free_port
+from app.local.valkey import free_port
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 START_WITHIN = 30.0
-
-
-def eventually(look: Callable[[], bool], seconds: float = 15.0) -> None:
-    """Fails where `look` does not come true in time."""
-    deadline = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.01)
 
 
 @dataclass

@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from app.cli.local.valkey import Valkey, free_port
+from app.local.valkey import Valkey, free_port
 from app.settings import Settings
 from app.web.main import create_app
 

@@ -13,21 +13,20 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 from starlette.testclient import TestClient
 
-from app.cli.local.valkey import Valkey, free_port
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
-from app.ledger.migrate import upgrade
-from app.ledger.upkeep import Upkeep
-from app.queue.jobs import JobQueue
+from app.local.valkey import Valkey, free_port
 from app.queue.model import EFFECTS, EVENTS
+from app.queue.transitions import JobQueue
 from app.settings import Settings
 from app.web.main import create_app
-from tests.ledger.sights import POLICY, handle, sight
-from tests.postgres import postgres_server
-from tests.queue.places import new
+from tests.support.ledger import POLICY, observation
+from tests.support.places import new
+from tests.support.postgres import postgres_server
+from tests.support.stores import migrate_database
+from tests.support.workers import worker_of
 from tests.web.conftest import TOKEN
 from tests.web.processes import Web, request
-from tests.workers.building import worker_of
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 Samples = dict[tuple[str, ...], float]
@@ -73,12 +72,12 @@ def ledger(database_url: str) -> Iterator[Ledger]:
 def fill(ledger: Ledger, now: int) -> None:
     """Two references, an orphan, and a redaction that Stripe has forgotten."""
     for seen in (
-        sight("verified", now - 90, session="vs_1", reference="user_PLANTED"),
-        sight("processing", now - 80, session="vs_2", reference="user_2", livemode=True),
-        sight("requires_input", now - 70, session="vs_3", reference=None, livemode=True),
-        sight("canceled", now - 500_000, session="vs_4", redaction="processing"),
+        observation("verified", now - 90, session="vs_1", reference="user_PLANTED"),
+        observation("processing", now - 80, session="vs_2", reference="user_2", livemode=True),
+        observation("requires_input", now - 70, session="vs_3", reference=None, livemode=True),
+        observation("canceled", now - 500_000, session="vs_4", redaction="processing"),
     ):
-        ledger.apply(seen, decide=handle, policy=POLICY, now=now)
+        ledger.apply([seen], policy=POLICY, now=now)
 
 
 def assert_counted(found: Samples) -> None:
@@ -93,12 +92,10 @@ def assert_counted(found: Samples) -> None:
     assert found["events_missed_by_webhook_total",] == 7
 
 
-def test_the_ledger_is_counted(client: TestClient, ledger: Ledger, database_url: str) -> None:
+def test_the_ledger_is_counted(client: TestClient, ledger: Ledger) -> None:
     now = int(time.time())
     fill(ledger, now)
-    engine = open_engine(database_url)
-    Upkeep(engine).add_to_mark("events_missed_by_webhook", 7, now)
-    engine.dispose()
+    ledger.cursors.add("events_missed_by_webhook", 7, now)
     assert_counted(scrape(client))
 
 
@@ -106,22 +103,22 @@ def test_a_ledger_in_postgresql_is_counted_alike(environment: dict[str, str], re
     now = int(time.time())
     with postgres_server() as server:
         url = server.url(server.create_database())
-        engine = open_engine(url)
-        upgrade(engine)
-        fill(Ledger(engine), now)
-        Upkeep(engine).add_to_mark("events_missed_by_webhook", 7, now)
-        engine.dispose()
+        migrate_database(url)
+        ledger = Ledger(open_engine(url))
+        fill(ledger, now)
+        ledger.cursors.add("events_missed_by_webhook", 7, now)
+        ledger.close()
         with client_of(environment, DATABASE_URL=url) as client:
             assert_counted(scrape(client))
 
 
 def test_jobs_are_counted_by_queue_and_state(client: TestClient, redis: Redis) -> None:
     jobs = JobQueue(redis, EVENTS)
-    jobs.accept_all([new("evt_1"), new("evt_2")])
+    jobs.enqueue_all([new("evt_1"), new("evt_2")])
     first, _ = jobs.claim("lease", 60, 2)
     jobs.bury(first, "permanent_error", "Oops", "")
-    jobs.accept_all([new("evt_3"), new("evt_4"), new("evt_5"), new("evt_6", delay=60)])
-    JobQueue(redis, EFFECTS).accept(new("effect-1"))
+    jobs.enqueue_all([new("evt_3"), new("evt_4"), new("evt_5"), new("evt_6", delay=60)])
+    JobQueue(redis, EFFECTS).enqueue(new("effect-1"))
     found = scrape(client)
     states = ("queued", "started", "scheduled", "failed")
     assert [found["jobs", "events", state] for state in states] == [3, 1, 1, 1]
@@ -130,7 +127,7 @@ def test_jobs_are_counted_by_queue_and_state(client: TestClient, redis: Redis) -
 
 def test_the_oldest_queued_event_tells_its_age(client: TestClient, redis: Redis) -> None:
     assert scrape(client)["oldest_queued_seconds", "events"] == 0
-    JobQueue(redis, EVENTS).accept(new("evt_1"))
+    JobQueue(redis, EVENTS).enqueue(new("evt_1"))
     assert 0 < scrape(client)["oldest_queued_seconds", "events"] < 30
     redis.hset("rq:job:evt_1", "enqueued_at", "2020-01-01T00:00:00.000000Z")
     assert scrape(client)["oldest_queued_seconds", "events"] > 100_000_000
@@ -138,7 +135,7 @@ def test_the_oldest_queued_event_tells_its_age(client: TestClient, redis: Redis)
 
 def test_a_job_that_the_clock_left_behind_is_told(client: TestClient, redis: Redis) -> None:
     jobs = JobQueue(redis, EVENTS)
-    jobs.accept(new("evt_1"))
+    jobs.enqueue(new("evt_1"))
     jobs.claim("lease", 60, 1)
     assert scrape(client)["overdue_seconds", "events"] == 0
     redis.zincrby("rq:wip:events", -100, "evt_1:lease")
@@ -157,7 +154,7 @@ def test_no_label_holds_an_id_or_a_reference(
     client: TestClient, ledger: Ledger, redis: Redis
 ) -> None:
     fill(ledger, int(time.time()))
-    JobQueue(redis, EVENTS).accept(new("evt_PLANTED"))
+    JobQueue(redis, EVENTS).enqueue(new("evt_PLANTED"))
     text = client.get("/metrics", headers=BEARER).text
     for planted in ("PLANTED", "user_", "vs_", "evt_"):
         assert planted not in text
@@ -189,7 +186,7 @@ def test_without_redis_the_ledger_is_still_counted(
 def test_without_the_ledger_redis_is_still_counted(
     environment: dict[str, str], redis: Redis, tmp_path: Path
 ) -> None:
-    JobQueue(redis, EVENTS).accept(new("evt_1"))
+    JobQueue(redis, EVENTS).enqueue(new("evt_1"))
     away = f"sqlite:///{tmp_path / 'no such folder' / 'ledger.db'}"
     with client_of(environment, DATABASE_URL=away) as client:
         found = scrape(client)
@@ -228,7 +225,7 @@ def test_a_store_that_comes_back_is_counted_again(
 def test_stores_that_hang_hold_a_scrape_up_for_a_moment_and_the_loop_not_at_all(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.web.metrics.WITHIN", 0.5)
+    monkeypatch.setattr("app.web.metrics.READ_TIMEOUT", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         away = {

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from app.cli.local.valkey import Valkey
+from app.local.valkey import Valkey
 from app.web import verification_sessions as calls
 from tests.sandbox.processes import Sandbox
 from tests.sandbox.processes import running as sandbox_running
@@ -68,16 +68,16 @@ def test_it_names_the_parameters_that_are_taken(description: dict[str, Any]) -> 
         return set(content["application/json"]["schema"]["properties"])
 
     base = "/v1/verification_sessions"
-    assert of_body(base) == calls.CREATED
-    assert of_body(base + "/{id}") == calls.UPDATED
-    assert of_body(base + "/{id}/cancel") == of_body(base + "/{id}/redact") == calls.ENDED
+    assert of_body(base) == calls.CREATE_PARAMETERS
+    assert of_body(base + "/{id}") == calls.UPDATE_PARAMETERS
+    assert of_body(base + "/{id}/cancel") == of_body(base + "/{id}/redact") == calls.EXPAND_ONLY
     named = description["components"]["parameters"]
     listed = [
         named[each["$ref"].rpartition("/")[2]]
         for each in description["paths"][base]["get"]["parameters"]
     ]
     queried = {each["name"].removesuffix("[]") for each in listed if each["in"] == "query"}
-    assert queried == calls.LISTED
+    assert queried == calls.LIST_PARAMETERS
 
 
 @pytest.fixture(scope="module")
@@ -145,4 +145,5 @@ def test_every_call_is_answered_as_described(
     assert ran.returncode == 0, ran.stdout[-8_000:]
     assert re.search(r"\b(\d{3,}) generated, \1 passed", ran.stdout), ran.stdout[-2_000:]
     log = web.log.read_text()
-    assert "request failed" not in log and "Traceback" not in log
+    assert "request failed" not in log
+    assert "Traceback" not in log

@@ -10,7 +10,7 @@ import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.web.parameters import BadParameter, nest, only, take_expand, take_flag
+from app.web.parameters import BadParameter, nest, reject_unknown, take_expand, take_flag
 
 NAMES = st.text(min_size=1, max_size=8).filter(lambda name: not set(name) & set("[]"))
 TEXTS = st.text(max_size=8)
@@ -37,12 +37,12 @@ def test_what_stripes_client_writes_is_read_as_it_was_meant(found: dict[str, Any
 
 @given(st.text(alphabet="ab[]=&%01", max_size=30))
 def test_any_text_is_read_or_refused(text: str) -> None:
+    found: object
     try:
         found = nest(text)
     except BadParameter as refused:
-        assert str(refused)
-    else:
-        assert isinstance(found, dict)
+        found = str(refused)
+    assert isinstance(found, dict) or found
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ def test_a_form_that_means_nothing_is_refused(text: str) -> None:
 
 
 def test_a_name_that_is_not_taken_is_told_in_stripes_words() -> None:
-    assert only({"a": 1}, {"a", "b"}) == {"a": 1}
+    assert reject_unknown({"a": 1}, {"a", "b"}) == {"a": 1}
     with pytest.raises(BadParameter, match="Received unknown parameter: c") as refused:
-        only({"a": 1, "c": 2}, {"a", "b"})
+        reject_unknown({"a": 1, "c": 2}, {"a", "b"})
     assert (refused.value.param, refused.value.code) == ("c", "parameter_unknown")
 
 

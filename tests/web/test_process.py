@@ -11,13 +11,13 @@ import pytest
 from redis import Redis
 
 from app.web import __main__ as command_line
+from tests.support.waiting import eventually
 from tests.web.conftest import TOKEN
 from tests.web.deliveries import SECRET, URL, event, signed
 from tests.web.processes import (
     ROOT,
     command,
     environment,
-    eventually,
     read_answer,
     request,
     running,
@@ -81,7 +81,8 @@ def test_one_wrong_setting_is_one_line_and_exit_code_2(
     assert end.value.code == 2
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err.startswith(name + " ") and told.err.count("\n") == 1
+    assert told.err.startswith(name + " ")
+    assert told.err.count("\n") == 1
     assert PLANTED not in told.err
 
 

@@ -17,7 +17,7 @@ from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
 from app.settings import Settings
 from app.web.main import create_app
-from tests.ledger.sights import NOW, POLICY, handle, life, sight
+from tests.support.ledger import NOW, POLICY, life, observation
 from tests.web.conftest import OTHER_TOKEN, TOKEN
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -32,8 +32,8 @@ class Backend:
 
     def apply(self, *seen: Observation) -> None:
         """Have the ledger take these."""
-        for observation in seen:
-            self._ledger.apply(observation, decide=handle, policy=POLICY, now=NOW)
+        for one in seen:
+            self._ledger.apply([one], policy=POLICY, now=NOW)
 
     def ask(self, reference: str, **query: Any) -> httpx2.Response:
         """The answer for a reference."""
@@ -65,12 +65,13 @@ def assert_error(answer: httpx2.Response, status: int, type: str) -> dict[str, s
     assert answer.status_code == status, answer.text
     error: dict[str, str] = answer.json()["error"]
     assert set(error) <= {"type", "message", "param"}
-    assert error["type"] == type and error["message"]
+    assert error["type"] == type
+    assert error["message"]
     return error
 
 
 def test_a_reference_is_told_as_documented(backend: Backend) -> None:
-    backend.apply(*life(), sight("requires_input", 500, session="vs_2", created=500))
+    backend.apply(*life(), observation("requires_input", 500, session="vs_2", created=500))
     answer = backend.ask("user_1")
     assert answer.status_code == 200
     told = answer.json()
@@ -142,6 +143,9 @@ def test_an_answer_is_not_kept_by_caches(backend: Backend) -> None:
 def test_an_unknown_reference_is_404(backend: Backend) -> None:
     error = assert_error(backend.ask("nobody"), 404, "invalid_request_error")
     assert error["param"] == "client_reference_id"
+    assert error["message"] == (
+        "no session of this client_reference_id is known in this mode and account"
+    )
 
 
 @pytest.mark.parametrize(
@@ -166,14 +170,14 @@ def test_an_unknown_reference_is_404(backend: Backend) -> None:
     ids=lambda reference: repr(reference[:20]),
 )
 def test_every_reference_can_be_asked_for(backend: Backend, reference: str) -> None:
-    backend.apply(sight("verified", 100, reference=reference))
+    backend.apply(observation("verified", 100, reference=reference))
     answer = backend.ask(reference)
     assert answer.status_code == 200, answer.text
     assert answer.json()["client_reference_id"] == reference
 
 
 def test_a_line_break_more_is_another_reference(backend: Backend) -> None:
-    backend.apply(sight("verified", 100, reference="user_1"))
+    backend.apply(observation("verified", 100, reference="user_1"))
     assert_error(backend.ask("user_1\n"), 404, "invalid_request_error")
 
 
@@ -185,7 +189,7 @@ def test_what_can_name_nobody_is_404(client: TestClient, path: str) -> None:
 
 
 def test_test_mode_is_the_default_without_an_api_key(backend: Backend) -> None:
-    backend.apply(sight("verified", 100, livemode=True))
+    backend.apply(observation("verified", 100, livemode=True))
     assert_error(backend.ask("user_1"), 404, "invalid_request_error")
     assert backend.ask("user_1", livemode="true").json()["livemode"] is True
 
@@ -197,14 +201,14 @@ def test_the_default_mode_is_that_of_the_api_key(
     settings = Settings.from_environment(environment | {"STRIPE_API_KEY": key})
     with TestClient(create_app(settings)) as client:
         backend = Backend(client, ledger)
-        backend.apply(sight("verified", 100, livemode=livemode))
+        backend.apply(observation("verified", 100, livemode=livemode))
         assert backend.ask("user_1").json()["livemode"] is livemode
         other = str(not livemode).lower()
         assert_error(backend.ask("user_1", livemode=other), 404, "invalid_request_error")
 
 
 def test_accounts_are_kept_apart(backend: Backend) -> None:
-    backend.apply(sight("verified", 100, account="acct_1"))
+    backend.apply(observation("verified", 100, account="acct_1"))
     assert_error(backend.ask("user_1"), 404, "invalid_request_error")
     assert_error(backend.ask("user_1", account="acct_2"), 404, "invalid_request_error")
     assert backend.ask("user_1", account="acct_1").json()["account"] == "acct_1"
@@ -238,7 +242,7 @@ def test_a_query_that_means_nothing_is_400(backend: Backend, name: str, value: s
     ],
 )
 def test_a_stranger_is_401(application: TestClient, given: str | None) -> None:
-    headers = {} if given is None else {"Authorization": given.encode("utf-8")}
+    headers = {} if given is None else {b"Authorization": given.encode("utf-8")}
     answer = application.get("/v1/references/user_1", headers=headers)
     assert_error(answer, 401, "authentication_error")
     assert answer.headers["www-authenticate"] == "Bearer"
@@ -289,7 +293,7 @@ def test_where_the_ledger_is_away_the_answer_is_503(
     away = {"DATABASE_URL": f"sqlite:///{tmp_path / name}"}
     with TestClient(create_app(Settings.from_environment(environment | away))) as client:
         answer = client.get("/v1/references/user_1", headers=BEARER)
-    assert_error(answer, 503, "api_error")
+    assert assert_error(answer, 503, "api_error")["message"] == "the ledger cannot be read"
     assert int(answer.headers["retry-after"]) > 0
     assert str(tmp_path) not in answer.text
 

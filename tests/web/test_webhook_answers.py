@@ -11,11 +11,12 @@ from redis import Redis
 from starlette.testclient import TestClient
 
 from app.queue.dead_letters import DeadLetters
-from app.queue.jobs import JobQueue
 from app.queue.model import EVENTS, decode
+from app.queue.transitions import JobQueue
 from app.settings import Settings
 from app.web.main import create_app
-from tests.domain.builders import METADATA, event_body
+from tests.support.events import METADATA, event_body
+from tests.support.places import queued as queued_ids
 from tests.web.deliveries import ROLLED, SECRET, URL, event, header, signature, signed
 
 NOW = 1_700_000_000
@@ -27,8 +28,8 @@ def deliver(client: TestClient, body: bytes, secret: str = SECRET) -> httpx2.Res
 
 def queued(redis: Redis) -> list[dict[str, Any]]:
     """The payloads in the queue, in order."""
-    ids = [id.decode() for id in redis.lrange("rq:queue:events", 0, -1)]
-    return [decode(redis.hget(f"rq:job:{id}", "data"))[1][0] for id in ids]
+    jobs: list[Any] = [redis.hget(f"rq:job:{id}", "data") for id in queued_ids(redis)]
+    return [decode(job)[1][0] for job in jobs]
 
 
 def test_a_new_event_is_enqueued(client: TestClient, redis: Redis) -> None:

@@ -14,8 +14,8 @@ from redis import Redis
 
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
-from app.web.webhooks import LARGEST_BODY
-from tests.ledger.sights import NOW, POLICY, handle, sight
+from app.web.webhooks import MAX_BODY
+from tests.support.ledger import NOW, POLICY, observation
 from tests.web.conftest import TOKEN
 from tests.web.deliveries import SECRET, URL, event, header, signed
 from tests.web.processes import Answer, Web, read_answer, request
@@ -40,6 +40,12 @@ def assert_closed(connection: socket.socket) -> None:
         assert connection.recv(1) == b""
 
 
+def send_many_megabytes(connection: socket.socket) -> None:
+    """Raises ConnectionError if the server does not read them."""
+    for _ in range(1_000):
+        connection.sendall(CHUNK)
+
+
 def test_a_delivery_over_a_socket_is_enqueued(web: Web, redis: Redis) -> None:
     answer = web.exchange(delivery(event()))
     assert (answer.status, json.loads(answer.body)) == (200, {"outcome": "enqueued"})
@@ -62,7 +68,7 @@ def test_a_connection_serves_several_deliveries(web: Web) -> None:
 
 
 def test_an_announced_body_over_the_limit_is_not_read(web: Web) -> None:
-    told = (*signed(b"").items(), ("Content-Length", str(LARGEST_BODY + 1)))
+    told = (*signed(b"").items(), ("Content-Length", str(MAX_BODY + 1)))
     with web.connect() as connection:
         connection.sendall(request("POST", URL, b"", *told))
         assert_error(read_answer(connection), 413)
@@ -77,14 +83,13 @@ def test_of_a_body_without_end_no_more_than_the_limit_is_read(web: Web) -> None:
         while not select.select([connection], [], [], 0.02)[0]:
             connection.sendall(CHUNK)
             sent += len(CHUNK)
-            assert sent < 100 * LARGEST_BODY, "the server reads on"
+            assert sent < 100 * MAX_BODY, "the server reads on"
         assert_error(read_answer(connection), 413)
         with pytest.raises(ConnectionError):
-            for _ in range(1_000):
-                connection.sendall(CHUNK)
+            send_many_megabytes(connection)
 
 
-@pytest.mark.parametrize("digits", ["0" * 30 + str(LARGEST_BODY + 1), "9" * 18])
+@pytest.mark.parametrize("digits", ["0" * 30 + str(MAX_BODY + 1), "9" * 18])
 def test_an_odd_content_length_over_the_limit_is_413(web: Web, digits: str) -> None:
     told = (*signed(b"").items(), ("Content-Length", digits))
     with web.connect() as connection:
@@ -166,8 +171,10 @@ def test_a_reference_of_20_000_percent_encoded_bytes_is_looked_up(web: Web) -> N
 @pytest.mark.parametrize("reference", ["a%2Fb", "..", "a/../b", "./a", "//host/a", "%2e"])
 def test_a_reference_is_decoded_once_and_not_tidied(web: Web, reference: str) -> None:
     engine = open_engine(f"sqlite:///{web.log.parent / 'ledger.db'}")
-    seen = sight("verified", 100, session=f"vs_{reference.encode().hex()}", reference=reference)
-    Ledger(engine).apply(seen, decide=handle, policy=POLICY, now=NOW)
+    seen = observation(
+        "verified", 100, session=f"vs_{reference.encode().hex()}", reference=reference
+    )
+    Ledger(engine).apply([seen], policy=POLICY, now=NOW)
     engine.dispose()
     for path in {quote(reference, safe=""), quote(reference, safe="/")}:
         asked = request("GET", f"/v1/references/{path}", b"", ("Authorization", f"Bearer {TOKEN}"))
@@ -201,5 +208,4 @@ def test_a_head_of_many_megabytes_is_not_read(web: Web) -> None:
     with web.connect() as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: ")
         with pytest.raises(ConnectionError):
-            for _ in range(1_000):
-                connection.sendall(CHUNK)
+            send_many_megabytes(connection)

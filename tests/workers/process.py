@@ -17,9 +17,9 @@ from typing import Any
 
 from app.logs import configure
 from app.queue.connection import open_redis
-from app.queue.jobs import JobQueue
 from app.queue.model import EVENTS
-from tests.sandbox.processes import eventually
+from app.queue.transitions import JobQueue
+from tests.support.waiting import eventually
 from workers.worker import Worker
 
 ROOT = Path(__file__).parents[2]

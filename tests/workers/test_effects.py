@@ -2,45 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from redis import Redis
-from sqlalchemy import Engine, text
 
-from app.domain.effects import EffectRow
+from app.domain.effects import Effect, PendingEffect
 from app.domain.event import SessionEvent
-from app.domain.reference import Standing
+from app.domain.standing import Standing
+from app.operations.notify import CALLBACK, STREAM, SUBSCRIBER
 from app.queue.dead_letters import DeadLetters
-from app.queue.jobs import JobQueue
-from app.queue.model import EFFECTS, EVENTS
-from app.stripe_api import StripeApi, StripeUnavailable
-from tests.queue.places import end_lease
-from tests.sandbox.processes import Sandbox, eventually, running
-from tests.workers.building import event_job, payload, worker_of
-from workers.jobs import Context, effect_job, process_event, run_effect
+from app.queue.model import EFFECTS, EVENTS, effect_job
+from app.queue.transitions import JobQueue
+from app.stripe.client import StripeApi
+from app.stripe.errors import StripeUnavailable
+from tests.sandbox.processes import Sandbox
+from tests.support.places import counts, end_lease, field
+from tests.support.waiting import eventually
+from tests.support.workers import apply_one, event_job, payload, with_stores, worker_of
+from workers.context import Context
+from workers.effects import EFFECT_RUNNERS
+from workers.jobs import process_event, run_effect
 
 KEY = "sk_test_123"
-
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[Sandbox]:
-    with running("--seed", "5") as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(process: Sandbox) -> Iterator[Sandbox]:
-    yield process
-    process.control("DELETE", "/faults")
 
 
 @pytest.fixture
 def asking(context: Context, sandbox: Sandbox) -> Context:
     """The context with Stripe in it."""
-    return replace(context, stripe=StripeApi(KEY, sandbox.url))
+    return with_stores(context, stripe=StripeApi(KEY, sandbox.url))
 
 
 def opened(sandbox: Sandbox, reference: str = "user-1") -> str:
@@ -62,66 +53,62 @@ def failed(sandbox: Sandbox) -> str:
     return session
 
 
-def asked(context: Context, engine: Engine, kind: str, session: str, **fields: Any) -> EffectRow:
+def asked(context: Context, kind: str, session: str, **fields: Any) -> PendingEffect:
     """An effect of this kind in the ledger, that nobody has done yet."""
-    row = EffectRow(f"{session}-{kind}", kind, "", False, session, "user-1", 1, int(context.now()))
-    row = replace(row, **fields)
-    columns = (
-        "id, kind, account, livemode, session_id, reference, version, due, status, created_at,"
-        " updated_at"
+    effect = PendingEffect(
+        f"{session}-{kind}", kind, "", False, session, "user-1", 1, int(context.now())
     )
-    values = ":id, :kind, :account, :livemode, :session_id, :reference, :version, :due"
-    with engine.begin() as connection:
-        connection.execute(
-            text(f"INSERT INTO effects ({columns}) VALUES ({values}, 'pending', 0, 0)"),
-            row.to_dict(),
-        )
-    return row
+    effect = replace(effect, **fields)
+    assert context.stores.ledger.add_effects([effect], 0) == [effect]
+    return effect
 
 
 def standing(context: Context, reference: str = "user-1") -> Standing | None:
-    record = context.ledger.read_reference(reference, livemode=False)
+    record = context.stores.ledger.read_reference(reference, livemode=False)
     return None if record is None else record.standing
 
 
-# --- check_back -----------------------------------------------------------------------------
+def test_every_effect_that_can_be_asked_for_has_a_runner() -> None:
+    kinds = {effect.kind for effect in get_args(Effect)} | {CALLBACK, SUBSCRIBER, STREAM}
+    missing, unknown = kinds - EFFECT_RUNNERS.keys(), EFFECT_RUNNERS.keys() - kinds
+    assert not missing, f"EFFECT_RUNNERS has no runner for {sorted(missing)}"
+    assert not unknown, f"EFFECT_RUNNERS runs {sorted(unknown)}, which nothing asks for"
 
 
-def test_a_check_back_brings_the_ledger_what_stripe_says(
-    asking: Context, engine: Engine, sandbox: Sandbox
-) -> None:
+# --- recheck -----------------------------------------------------------------------------
+
+
+def test_a_recheck_brings_the_ledger_what_stripe_says(asking: Context, sandbox: Sandbox) -> None:
     session = opened(sandbox)
     process_event(payload(session=session), asking)
     sandbox.submit(session, "verified")
     eventually(lambda: sandbox.truth(session)["status"] == "verified")
-    row = asked(asking, engine, "check_back", session)
-    run_effect(row.to_dict(), asking)
+    effect = asked(asking, "recheck", session)
+    run_effect(effect.to_dict(), asking)
     found = standing(asking)
     assert found is not None
     assert (found.status, found.session_id) == ("verified", session)
-    assert asking.ledger.effect_status(row.id) == "done"
+    assert asking.stores.ledger.effect_status(effect.id) == "done"
 
 
-def test_a_check_back_that_stripe_cannot_answer_is_left_to_be_done(
-    asking: Context, engine: Engine, sandbox: Sandbox
+def test_a_recheck_that_stripe_cannot_answer_is_left_to_be_done(
+    asking: Context, sandbox: Sandbox
 ) -> None:
-    row = asked(asking, engine, "check_back", opened(sandbox))
+    effect = asked(asking, "recheck", opened(sandbox))
     sandbox.control("POST", "/faults", {"status": 503})
     with pytest.raises(StripeUnavailable):
-        run_effect(row.to_dict(), asking)
-    assert asking.ledger.effect_status(row.id) == "pending"
-    run_effect(row.to_dict(), asking)
-    assert asking.ledger.effect_status(row.id) == "done"
+        run_effect(effect.to_dict(), asking)
+    assert asking.stores.ledger.effect_status(effect.id) == "pending"
+    run_effect(effect.to_dict(), asking)
+    assert asking.stores.ledger.effect_status(effect.id) == "done"
 
 
-def test_a_check_back_marks_a_session_that_stripe_does_not_know(
-    asking: Context, engine: Engine
-) -> None:
-    asking.apply(SessionEvent.from_dict(payload()).observation())
-    row = asked(asking, engine, "check_back", "vs_1")
-    run_effect(row.to_dict(), asking)
-    assert asking.ledger.effect_status(row.id) == "dropped"
-    record = asking.ledger.read_reference("user-1", livemode=False)
+def test_a_recheck_marks_a_session_that_stripe_does_not_know(asking: Context) -> None:
+    apply_one(asking, SessionEvent.from_dict(payload()).observation())
+    effect = asked(asking, "recheck", "vs_1")
+    run_effect(effect.to_dict(), asking)
+    assert asking.stores.ledger.effect_status(effect.id) == "dropped"
+    record = asking.stores.ledger.read_reference("user-1", livemode=False)
     assert record is not None
     assert record.missing == {"vs_1"}
 
@@ -130,10 +117,10 @@ def test_a_check_back_marks_a_session_that_stripe_does_not_know(
 
 
 def test_a_cancel_closes_the_session_at_stripe_and_in_the_ledger(
-    asking: Context, engine: Engine, sandbox: Sandbox
+    asking: Context, sandbox: Sandbox
 ) -> None:
     session = failed(sandbox)
-    run_effect(asked(asking, engine, "cancel", session).to_dict(), asking)
+    run_effect(asked(asking, "cancel", session).to_dict(), asking)
     assert sandbox.truth(session)["status"] == "canceled"
     found = standing(asking)
     assert found is not None
@@ -141,146 +128,140 @@ def test_a_cancel_closes_the_session_at_stripe_and_in_the_ledger(
 
 
 def test_a_cancel_lets_a_session_be_whose_person_has_gone_on(
-    asking: Context, engine: Engine, sandbox: Sandbox
+    asking: Context, sandbox: Sandbox
 ) -> None:
     session = failed(sandbox)
     sandbox.submit(session, "verified")
     eventually(lambda: sandbox.truth(session)["status"] == "verified")
-    row = asked(asking, engine, "cancel", session)
-    run_effect(row.to_dict(), asking)
+    effect = asked(asking, "cancel", session)
+    run_effect(effect.to_dict(), asking)
     assert sandbox.truth(session)["status"] == "verified"
-    assert asking.ledger.effect_status(row.id) == "done"
+    assert asking.stores.ledger.effect_status(effect.id) == "done"
 
 
 def test_a_cancel_whose_answer_was_lost_is_done_at_the_next_try(
-    asking: Context, engine: Engine, sandbox: Sandbox
+    asking: Context, sandbox: Sandbox
 ) -> None:
     session = failed(sandbox)
-    row = asked(asking, engine, "cancel", session)
+    effect = asked(asking, "cancel", session)
     sandbox.control("POST", "/faults", {"method": "POST", "hang_up": "after"})
     with pytest.raises(StripeUnavailable):
-        run_effect(row.to_dict(), asking)
-    run_effect(row.to_dict(), asking)
+        run_effect(effect.to_dict(), asking)
+    run_effect(effect.to_dict(), asking)
     assert sandbox.truth(session)["status"] == "canceled"
-    assert asking.ledger.effect_status(row.id) == "done"
+    assert asking.stores.ledger.effect_status(effect.id) == "done"
 
 
 @pytest.mark.parametrize("kind", ["cancel", "redact"])
 def test_an_effect_gets_over_an_error_that_stripe_keeps_for_its_idempotency_key(
-    asking: Context, engine: Engine, sandbox: Sandbox, kind: str
+    asking: Context, sandbox: Sandbox, kind: str
 ) -> None:
     session = failed(sandbox)
-    row = asked(asking, engine, kind, session)
+    effect = asked(asking, kind, session)
     sandbox.control("POST", "/faults", {"method": "POST", "status": 500})
     with pytest.raises(StripeUnavailable):
-        run_effect(row.to_dict(), asking)
-    run_effect(row.to_dict(), asking)
-    assert asking.ledger.effect_status(row.id) == "done"
+        run_effect(effect.to_dict(), asking)
+    run_effect(effect.to_dict(), asking)
+    assert asking.stores.ledger.effect_status(effect.id) == "done"
 
 
 # --- redact ---------------------------------------------------------------------------------
 
 
-def test_a_redact_has_stripe_remove_the_person(
-    asking: Context, engine: Engine, sandbox: Sandbox
-) -> None:
+def test_a_redact_has_stripe_remove_the_person(asking: Context, sandbox: Sandbox) -> None:
     session = failed(sandbox)
-    row = asked(asking, engine, "redact", session)
-    run_effect(row.to_dict(), asking)
+    effect = asked(asking, "redact", session)
+    run_effect(effect.to_dict(), asking)
     assert sandbox.truth(session)["redaction"] in ("validated", "processing")
     found = standing(asking)
     assert found is not None
     assert found.redaction == sandbox.truth(session)["redaction"]
-    assert asking.ledger.effect_status(row.id) == "done"
+    assert asking.stores.ledger.effect_status(effect.id) == "done"
 
 
-def test_a_redact_waits_while_the_session_is_processing(
-    asking: Context, engine: Engine, sandbox: Sandbox
-) -> None:
+def test_a_redact_waits_while_the_session_is_processing(asking: Context, sandbox: Sandbox) -> None:
     session = opened(sandbox)
     sandbox.submit(session, "verified", delay=3600)
-    row = asked(asking, engine, "redact", session)
+    effect = asked(asking, "redact", session)
     with pytest.raises(StripeUnavailable):
-        run_effect(row.to_dict(), asking)
+        run_effect(effect.to_dict(), asking)
     assert sandbox.truth(session)["redaction"] is None
-    assert asking.ledger.effect_status(row.id) == "pending"
+    assert asking.stores.ledger.effect_status(effect.id) == "pending"
 
 
 def test_a_redact_does_not_ask_again_for_what_is_under_way(
-    asking: Context, engine: Engine, sandbox: Sandbox
+    asking: Context, sandbox: Sandbox
 ) -> None:
     session = failed(sandbox)
     sandbox.client(KEY).v1.identity.verification_sessions.redact(session)
-    row = asked(asking, engine, "redact", session)
+    effect = asked(asking, "redact", session)
     sandbox.control("POST", "/faults", {"method": "POST", "status": 500})
-    run_effect(row.to_dict(), asking)
-    assert asking.ledger.effect_status(row.id) == "done"
+    run_effect(effect.to_dict(), asking)
+    assert asking.stores.ledger.effect_status(effect.id) == "done"
 
 
 # --- all that ask Stripe --------------------------------------------------------------------
 
-ASKING = pytest.mark.parametrize("kind", ["check_back", "cancel", "redact"])
+ASKING = pytest.mark.parametrize("kind", ["recheck", "cancel", "redact"])
 
 
 @ASKING
 def test_an_effect_of_the_other_mode_is_dropped(
-    asking: Context, engine: Engine, sandbox: Sandbox, kind: str
+    asking: Context, sandbox: Sandbox, kind: str
 ) -> None:
     session = failed(sandbox)
     before = sandbox.truth(session)
-    row = asked(asking, engine, kind, session, livemode=True)
-    run_effect(row.to_dict(), asking)
-    assert asking.ledger.effect_status(row.id) == "dropped"
+    effect = asked(asking, kind, session, livemode=True)
+    run_effect(effect.to_dict(), asking)
+    assert asking.stores.ledger.effect_status(effect.id) == "dropped"
     assert sandbox.truth(session) == before
 
 
 @ASKING
-def test_an_effect_without_a_key_to_ask_with_is_dropped(
-    context: Context, engine: Engine, kind: str
-) -> None:
-    row = asked(context, engine, kind, "vs_1")
-    run_effect(row.to_dict(), context)
-    assert context.ledger.effect_status(row.id) == "dropped"
+def test_an_effect_without_a_key_to_ask_with_is_dropped(context: Context, kind: str) -> None:
+    effect = asked(context, kind, "vs_1")
+    run_effect(effect.to_dict(), context)
+    assert context.stores.ledger.effect_status(effect.id) == "dropped"
 
 
 @ASKING
 @pytest.mark.parametrize("status", ["done", "dropped"])
 def test_what_is_done_is_not_done_again(
-    asking: Context, engine: Engine, sandbox: Sandbox, kind: str, status: Any
+    asking: Context, sandbox: Sandbox, kind: str, status: Any
 ) -> None:
-    row = asked(asking, engine, kind, "vs_nobody_may_ask_for")
-    asking.ledger.mark_effect(row.id, status, 1)
-    run_effect(row.to_dict(), asking)
-    assert asking.ledger.effect_status(row.id) == status
+    effect = asked(asking, kind, "vs_nobody_may_ask_for")
+    asking.stores.ledger.mark_effect(effect.id, status, 1)
+    run_effect(effect.to_dict(), asking)
+    assert asking.stores.ledger.effect_status(effect.id) == status
 
 
 def test_an_effect_that_stripe_limits_is_done_by_the_worker_when_it_comes_again(
-    asking: Context, engine: Engine, sandbox: Sandbox, redis: Redis
+    asking: Context, sandbox: Sandbox, redis: Redis
 ) -> None:
     session = opened(sandbox)
-    row = asked(asking, engine, "check_back", session)
-    asking.effects.accept(effect_job(row, asking.now()))
+    effect = asked(asking, "recheck", session)
+    asking.stores.effects.enqueue(effect_job(effect, asking.now()))
     sandbox.control("POST", "/faults", {"status": 429, "retry_after": 1})
     worker = worker_of(redis, asking, queue=JobQueue(redis, EFFECTS))
     worker.run_once()
-    assert asking.effects.counts()["scheduled"] == 1
-    redis.zadd("rq:scheduled:effects", {row.id: 1})
-    assert asking.effects.release().due == 1
+    assert counts(asking.stores.effects)["scheduled"] == 1
+    redis.zadd("rq:scheduled:effects", {effect.id: 1})
+    assert asking.stores.effects.promote() == 1
     worker.run_once()
-    assert asking.ledger.effect_status(row.id) == "done"
-    assert not any(asking.effects.counts().values())
+    assert asking.stores.ledger.effect_status(effect.id) == "done"
+    assert not any(counts(asking.stores.effects).values())
 
 
-def test_an_effect_whose_worker_died_before_it_settled_asks_stripe_once(
-    asking: Context, engine: Engine, sandbox: Sandbox
+def test_an_effect_whose_worker_died_before_it_completed_the_job_asks_stripe_once(
+    asking: Context, sandbox: Sandbox
 ) -> None:
     session = failed(sandbox)
-    row = asked(asking, engine, "cancel", session)
-    asking.effects.accept(effect_job(row, asking.now()))
-    asking.effects.claim("token", 60, 1)
-    run_effect(row.to_dict(), asking)
+    effect = asked(asking, "cancel", session)
+    asking.stores.effects.enqueue(effect_job(effect, asking.now()))
+    asking.stores.effects.claim("token", 60, 1)
+    run_effect(effect.to_dict(), asking)
     before = list(sandbox.client(KEY).v1.events.list().data)
-    run_effect(row.to_dict(), asking)
+    run_effect(effect.to_dict(), asking)
     assert list(sandbox.client(KEY).v1.events.list().data) == before
 
 
@@ -289,57 +270,57 @@ def test_an_effect_whose_worker_died_before_it_settled_asks_stripe_once(
 
 def dead(context: Context, *ids_and_sessions: tuple[str, str]) -> None:
     """Dead letters of these ids, of these sessions."""
-    context.events.accept_all(
+    context.stores.events.enqueue_all(
         [event_job(id, session=session, reference="jenny") for id, session in ids_and_sessions]
     )
-    for job in context.events.claim("token", 60, 100):
-        context.events.bury(job, "permanent_error", "Broken", "it broke")
+    for job in context.stores.events.claim("token", 60, 100):
+        context.stores.events.bury(job, "permanent_error", "Broken", "it broke")
 
 
 def test_a_purge_takes_the_reference_out_of_the_sessions_dead_letters_alone(
-    context: Context, engine: Engine, redis: Redis
+    context: Context, redis: Redis
 ) -> None:
     dead(context, ("evt_a", "vs_1"), ("evt_b", "vs_2"), ("evt_c", "vs_1"))
     before = {letter.id: letter for letter in DeadLetters(redis, EVENTS)}
-    row = asked(context, engine, "purge", "vs_1")
-    run_effect(row.to_dict(), context)
+    effect = asked(context, "purge", "vs_1")
+    run_effect(effect.to_dict(), context)
     after = {letter.id: letter for letter in DeadLetters(redis, EVENTS)}
     assert {id: letter.payload["reference"] for id, letter in after.items()} == {
         "evt_a": None,
         "evt_b": "jenny",
         "evt_c": None,
     }
-    assert b"jenny" not in redis.hget("rq:job:evt_a", "data")
+    data = field(redis, "evt_a", "data")
+    assert data is not None
+    assert "jenny" not in data
     assert after["evt_b"] == before["evt_b"]
     for id in ("evt_a", "evt_c"):
         purged = {**before[id].payload, "reference": None, "reference_source": 0}
         assert after[id] == replace(before[id], payload=purged)
-    assert context.ledger.effect_status(row.id) == "done"
+    assert context.stores.ledger.effect_status(effect.id) == "done"
 
 
 def test_a_purged_dead_letter_can_be_replayed_and_finds_its_user_in_the_ledger(
-    context: Context, engine: Engine, redis: Redis
+    context: Context, redis: Redis
 ) -> None:
     process_event(payload(id="evt_0", reference="jenny"), context)
-    context.events.accept(event_job("evt_1", "verified", "verified", reference="jenny"))
-    (job,) = context.events.claim("token", 60, 1)
-    context.events.bury(job, "permanent_error", "Broken", "it broke")
-    run_effect(asked(context, engine, "purge", "vs_1").to_dict(), context)
-    assert context.events.replay(["evt_1"]) == 1
+    context.stores.events.enqueue(event_job("evt_1", "verified", "verified", reference="jenny"))
+    (job,) = context.stores.events.claim("token", 60, 1)
+    context.stores.events.bury(job, "permanent_error", "Broken", "it broke")
+    run_effect(asked(context, "purge", "vs_1").to_dict(), context)
+    assert context.stores.events.replay(["evt_1"]) == 1
     worker_of(redis, context).run_once()
     found = standing(context, "jenny")
     assert found is not None
     assert found.status == "verified"
 
 
-def test_a_purge_leaves_what_is_still_under_way(
-    context: Context, engine: Engine, redis: Redis
-) -> None:
-    context.events.accept(event_job("evt_a"))
-    context.events.claim("token", 60, 1)
-    run_effect(asked(context, engine, "purge", "vs_1").to_dict(), context)
+def test_a_purge_leaves_what_is_still_under_way(context: Context, redis: Redis) -> None:
+    context.stores.events.enqueue(event_job("evt_a"))
+    context.stores.events.claim("token", 60, 1)
+    run_effect(asked(context, "purge", "vs_1").to_dict(), context)
     end_lease(redis, "evt_a")
-    context.events.release()
+    context.stores.events.rescue()
     worker_of(redis, context).run_once()
     found = standing(context)
     assert found is not None

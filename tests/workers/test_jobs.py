@@ -10,27 +10,31 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from structlog.testing import capture_logs
 
 import workers.jobs
-from app.domain.effects import EffectRow
+from app.domain.effects import PendingEffect
 from app.domain.errors import QueueUnavailable, UnknownJobFunction, UnreadableEvent
 from app.domain.event import SessionEvent
 from app.queue.dead_letters import DeadLetters
-from app.queue.jobs import JobQueue
-from app.queue.model import EFFECTS, EVENTS, NewJob, QueueName, encode
-from tests.domain.builders import OPENED
-from tests.queue.places import place
-from tests.workers.building import NOW, event_job, payload, worker_of
-from workers.jobs import Context, call, effect_job, process_event, run_effect
+from app.queue.model import EFFECTS, EVENTS, NewJob, QueueSpec, effect_job, encode
+from app.queue.transitions import JobQueue
+from tests.support.events import OPENED
+from tests.support.ledger import count_events
+from tests.support.places import counts, place
+from tests.support.workers import NOW, apply_one, event_job, payload, with_stores, worker_of
+from workers.clock import EFFECT_GRACE, Clock
+from workers.context import Context
+from workers.jobs import call, process_event, run_effect
 
 PROCESSING = payload("processing", "processing", at=OPENED + 5)
-CHECK_BACK = "evt_1-check_back"
+RECHECK = "evt_1-recheck"
 
 
 @pytest.mark.parametrize(
     ("queue", "function"), [(EVENTS, process_event), (EFFECTS, run_effect)], ids=["event", "effect"]
 )
-def test_the_queue_names_the_very_function_that_we_call(queue: QueueName, function: Any) -> None:
+def test_the_queue_names_the_very_function_that_we_call(queue: QueueSpec, function: Any) -> None:
     module, _, name = queue.function.rpartition(".")
     assert getattr(importlib.import_module(module), name) is function
     assert workers.jobs.FUNCTIONS[queue.function] is function
@@ -38,60 +42,75 @@ def test_the_queue_names_the_very_function_that_we_call(queue: QueueName, functi
 
 def test_an_event_is_applied_to_the_ledger(context: Context) -> None:
     process_event(payload("verified", "verified"), context)
-    record = context.ledger.read_reference("user-1", livemode=False)
+    record = context.stores.ledger.read_reference("user-1", livemode=False)
     assert record is not None
     assert (record.standing.status, record.standing.version) == ("verified", 1)
 
 
 def test_an_event_that_comes_twice_is_applied_once(context: Context) -> None:
     event = SessionEvent.from_dict(payload("verified", "verified")).observation()
-    assert [context.apply(event).outcome for _ in range(2)] == ["applied", "duplicate"]
-    assert context.ledger.count_events() == 1
+    assert [apply_one(context, event).outcome for _ in range(2)] == ["applied", "duplicate"]
+    assert count_events(context.stores.engine) == 1
 
 
-def test_an_effect_is_queued_for_the_time_it_is_due(context: Context, redis: Redis) -> None:
+def test_an_effect_is_enqueued_for_the_time_it_is_due(context: Context, redis: Redis) -> None:
     process_event(PROCESSING, context)
     before = redis.time()[0]
-    score = redis.zscore("rq:scheduled:effects", CHECK_BACK)
+    score = redis.zscore("rq:scheduled:effects", RECHECK)
     assert score is not None
     assert before + 890 < score < before + 910
-    assert context.ledger.effect_status(CHECK_BACK) == "pending"
+    assert context.stores.ledger.effect_status(RECHECK) == "pending"
 
 
-def test_an_effect_that_is_due_is_queued_at_once(context: Context) -> None:
+def test_an_effect_that_is_due_is_enqueued_at_once(context: Context) -> None:
     process_event(payload("redacted", "verified", redaction="redacted"), context)
-    (claimed,) = context.effects.claim("token", 60, 10)
+    (claimed,) = context.stores.effects.claim("token", 60, 10)
     assert claimed.id == "evt_1-purge"
 
 
 def test_an_effect_whose_time_has_passed_is_not_late_by_more_than_that(context: Context) -> None:
-    row = EffectRow("e", "cancel", "", False, "vs_1", "user-1", 1, int(NOW) - 500)
+    row = PendingEffect("e", "cancel", "", False, "vs_1", "user-1", 1, int(NOW) - 500)
     assert effect_job(row, NOW).delay == 0
     assert effect_job(row, NOW - 510).delay == 10
 
 
-def test_an_effect_is_queued_after_the_commit_and_not_without_it(
+def test_an_effect_is_enqueued_after_the_commit_and_not_without_it(
     context: Context, redis: Redis
 ) -> None:
     seen: list[str | None] = []
 
     class Watching(JobQueue):
-        def accept_all(self, jobs: Any) -> list[str]:
-            seen.append(context.ledger.effect_status(CHECK_BACK))
+        def enqueue_all(self, jobs: Any) -> list[str]:
+            seen.append(context.stores.ledger.effect_status(RECHECK))
             raise QueueUnavailable("away")
 
-    with pytest.raises(QueueUnavailable):
-        process_event(PROCESSING, replace(context, effects=Watching(redis, EFFECTS)))
+    with capture_logs() as logs:
+        process_event(PROCESSING, with_stores(context, effects=Watching(redis, EFFECTS)))
     assert seen == ["pending"]
-    # The job comes again, finds the event applied, and leaves the effect to the clock.
+    (line,) = [line for line in logs if line["log_level"] == "warning"]
+    assert (line["event"], line["effects"]) == ("effects wait in the ledger", 1)
+    # A second delivery finds the event applied, and leaves the effect to the clock.
     process_event(PROCESSING, context)
     assert redis.keys("*effects*") == []
+    Clock(replace(context, now=lambda: NOW + EFFECT_GRACE + 1)).run_once()
+    assert counts(context.stores.effects)["scheduled"] == 1
 
 
-def test_an_effect_is_not_queued_again_by_a_second_delivery(context: Context) -> None:
+def test_an_event_whose_effects_cannot_be_enqueued_is_done(context: Context, redis: Redis) -> None:
+    class Away(JobQueue):
+        def enqueue_all(self, jobs: Any) -> list[str]:
+            raise QueueUnavailable("away")
+
+    context.stores.events.enqueue(event_job("evt_1", "processing", "processing"))
+    worker_of(redis, with_stores(context, effects=Away(redis, EFFECTS))).run_once()
+    assert place(redis, "evt_1") == "finished"
+    assert context.stores.ledger.effect_status(RECHECK) == "pending"
+
+
+def test_an_effect_is_not_enqueued_again_by_a_second_delivery(context: Context) -> None:
     for _ in range(3):
         process_event(PROCESSING, context)
-    assert context.effects.counts()["scheduled"] == 1
+    assert counts(context.stores.effects)["scheduled"] == 1
 
 
 def test_an_event_in_the_form_of_another_version_is_refused(context: Context) -> None:
@@ -106,7 +125,7 @@ def test_an_event_in_the_form_of_another_version_goes_to_the_dead_letters(
 ) -> None:
     fields = payload()
     del fields["session_created"]
-    context.events.accept(NewJob("evt_1", fields, "created vs_1"))
+    context.stores.events.enqueue(NewJob("evt_1", fields, "created vs_1"))
     assert worker_of(redis, context).run_once() == 1
     letter = DeadLetters(redis, EVENTS).find("evt_1")
     assert letter is not None
@@ -151,20 +170,20 @@ def test_a_job_that_somebody_put_into_redis_by_hand_is_buried_and_not_run(
     context: Context, redis: Redis, tmp_path: Path, data: str
 ) -> None:
     mark = tmp_path / "touched"
-    context.events.accept(event_job())
+    context.stores.events.enqueue(event_job())
     redis.hset("rq:job:evt_1", "data", data.replace("FILE", str(mark)))
     worker_of(redis, context).run_once()
     letter = DeadLetters(redis, EVENTS).find("evt_1")
     assert letter is not None
     assert letter.reason == "permanent_error"
     assert not mark.exists()
-    assert context.ledger.count_events() == 0
+    assert count_events(context.stores.engine) == 0
 
 
 def test_a_foreign_function_is_named_as_such_in_the_dead_letters(
     context: Context, redis: Redis
 ) -> None:
-    context.events.accept(event_job())
+    context.stores.events.enqueue(event_job())
     redis.hset("rq:job:evt_1", "data", encode("os.system", "true"))
     worker_of(redis, context).run_once()
     letter = DeadLetters(redis, EVENTS).find("evt_1")
@@ -187,14 +206,14 @@ def test_a_foreign_function_is_named_as_such_in_the_dead_letters(
     ids=["empty", "null", "object", "not zlib", "NUL", "deep", "no call", "no list"],
 )
 def test_a_job_whose_bytes_are_no_call_is_buried(context: Context, redis: Redis, data: str) -> None:
-    context.events.accept(event_job())
+    context.stores.events.enqueue(event_job())
     redis.hset("rq:job:evt_1", "data", data)
     worker_of(redis, context).run_once()
     assert place(redis, "evt_1") == "failed"
 
 
 def test_an_effect_in_the_form_of_another_version_is_buried(context: Context, redis: Redis) -> None:
-    context.effects.accept(NewJob("e", {"id": "e", "kind": "purge"}, "purge vs_1"))
+    context.stores.effects.enqueue(NewJob("e", {"id": "e", "kind": "purge"}, "purge vs_1"))
     worker_of(redis, context, queue=JobQueue(redis, EFFECTS)).run_once()
     letter = DeadLetters(redis, EFFECTS).find("e")
     assert letter is not None

@@ -12,18 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import rq
 from redis import Redis
-from rq.serializers import JSONSerializer
 
-from app.cli.local.valkey import Valkey, free_port
+from app.local.valkey import Valkey, free_port
 from app.queue.connection import open_redis
-from app.queue.jobs import JobQueue
 from app.queue.model import EVENTS
-from tests.queue.places import places
-from tests.sandbox.processes import eventually
-from tests.workers.building import event_job
+from app.queue.transitions import JobQueue
+from tests.support.places import counts, places
+from tests.support.waiting import eventually
+from tests.support.workers import event_job
 from tests.workers.process import Told, started
+from tests.workers.runs import registered
 from workers.supervisor import Child, Supervisor
 
 
@@ -142,10 +141,6 @@ def working(redis_url: str, database_url: str, **environment: str) -> Iterator[T
             told.ended(30)
 
 
-def registered(redis: Redis) -> list[Any]:
-    return rq.Worker.all(connection=redis, serializer=JSONSerializer)
-
-
 def test_an_event_is_applied_and_a_stop_leaves_nothing_behind(
     redis: Redis, valkey: Valkey, database_url: str
 ) -> None:
@@ -153,7 +148,7 @@ def test_an_event_is_applied_and_a_stop_leaves_nothing_behind(
         told.await_line('"worker started"', 3)
         queues = sorted(worker.queue_names()[0] for worker in registered(redis))
         assert queues == ["effects", "events", "events"]
-        JobQueue(redis, EVENTS).accept(event_job("evt_1", "verified", "verified"))
+        JobQueue(redis, EVENTS).enqueue(event_job("evt_1", "verified", "verified"))
         told.await_line('"event applied"')
         eventually(lambda: places(redis, "evt_1") == ["finished"])
         began = time.monotonic()
@@ -197,14 +192,14 @@ def test_a_worker_that_is_killed_in_its_work_loses_nothing(
         pids = children(told, 4)
         jobs = JobQueue(redis, EVENTS)
         ids = [f"evt_{number}" for number in range(60)]
-        jobs.accept_all([event_job(id, at=1_700_000_000 + n) for n, id in enumerate(ids)])
+        jobs.enqueue_all([event_job(id, at=1_700_000_000 + n) for n, id in enumerate(ids)])
         for pid in pids[:2]:
             os.kill(pid, signal.SIGKILL)
         eventually(lambda: all(places(redis, id) == ["finished"] for id in ids), 30)
         applied = {line["event_id"] for line in events(told, "event applied")}
         assert applied <= set(ids)
     with open_redis(valkey.url) as again:
-        assert not any(JobQueue(again, EVENTS).counts().values())
+        assert not any(counts(JobQueue(again, EVENTS)).values())
 
 
 def test_each_wrong_setting_is_named_on_a_line_of_its_own() -> None:

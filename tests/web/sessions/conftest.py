@@ -19,15 +19,17 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from app.domain.effects import EffectRow
+from app.domain.effects import PendingEffect
 from app.ledger.rows import ReferenceRecord
+from app.operations.apply import apply_observations
 from app.settings import Settings
 from app.web.main import create_app
-from tests.domain.builders import session_body
-from tests.queue.places import everything
 from tests.sandbox.processes import Sandbox, running
+from tests.support.events import session_body
+from tests.support.places import everything
 from tests.web.conftest import TOKEN
-from workers.jobs import Context, run_effect
+from workers.context import Context
+from workers.jobs import run_effect
 
 BASE = "/v1/verification_sessions"
 AT_STRIPE = "/v1/identity/verification_sessions"
@@ -76,16 +78,18 @@ class Backend:
         return [each["id"] for each in found if each["client_reference_id"] == reference]
 
     def record(self, reference: str, account: str = "") -> ReferenceRecord | None:
-        return self.context.ledger.read_reference(reference, account=account, livemode=False)
+        return self.context.stores.ledger.read_reference(reference, account=account, livemode=False)
 
     def see(self, session: str) -> None:
         """Bring what is true of a session now into the ledger, as its event would."""
-        assert self.context.stripe is not None
-        self.context.apply(self.context.stripe.retrieve(session, ""))
+        observed = self.context.stores.require_stripe().retrieve(session, "")
+        apply_observations([observed], self.context.stores, self.context.now())
 
-    def run_effects(self) -> list[EffectRow]:
+    def run_effects(self) -> list[PendingEffect]:
         """Run what the ledger has asked for, each once."""
-        rows = self.context.ledger.effects_due_unsent(4_000_000_000, 100, overdue=4_000_000_000)
+        rows = self.context.stores.ledger.effects_due_unsent(
+            4_000_000_000, 100, overdue=4_000_000_000
+        )
         for row in rows:
             run_effect(row.to_dict(), self.context)
         return rows
@@ -100,11 +104,11 @@ class Backend:
 
     def redis(self) -> str:
         """All that Redis holds."""
-        return repr(everything(self.context.events.connection))
+        return repr(everything(self.context.stores.events.connection))
 
     def ledger(self) -> str:
         """All that the ledger holds."""
-        with self.context.ledger._engine.connect() as connection:
+        with self.context.stores.engine.connect() as connection:
             tables = connection.exec_driver_sql(
                 "SELECT name FROM sqlite_master WHERE type = 'table'"
             ).scalars()
@@ -151,8 +155,7 @@ def opened_backend(environment: dict[str, str], sandbox: Sandbox) -> Iterator[Ba
     context = Context.of(settings)
     with TestClient(create_app(settings), follow_redirects=False) as client:
         yield Backend(client, sandbox, context)
-    context.ledger.close()
-    context.events.connection.close()
+    context.stores.close()
 
 
 @pytest.fixture
@@ -198,7 +201,8 @@ def recording() -> Iterator[Recorder]:
             self.end_headers()
             self.wfile.write(recorder.body.encode())
 
-        do_POST = do_GET
+        def do_POST(self) -> None:
+            self.do_GET()
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

@@ -27,7 +27,9 @@ def test_a_session_is_retrieved_as_stripe_has_it(
     sandbox.submit(made["id"], "document_expired")
     told = backend.get("/" + made["id"]).json()
     assert (told["id"], told["last_error"]["code"]) == (made["id"], "document_expired")
-    assert told["url"] and told["client_secret"] and "resumed" not in told
+    assert told["url"]
+    assert told["client_secret"]
+    assert "resumed" not in told
 
 
 def test_an_unknown_session_is_stripes_404(backend: Backend) -> None:

@@ -91,7 +91,8 @@ def test_stripe_makes_the_session_that_was_asked_for(backend: Backend, reference
     }
     assert made["provided_details"] == {"email": "jenny@example.com"}
     assert made["related_customer"] == "cus_1"
-    assert made["client_secret"] and made["url"].startswith("http")
+    assert made["client_secret"]
+    assert made["url"].startswith("http")
     assert made["resumed"] is False
     assert backend.at_stripe(reference) == [made["id"]]
 
@@ -211,7 +212,9 @@ def test_a_body_of_another_type_is_refused(backend: Backend, type: str) -> None:
 
 
 def test_a_body_over_the_limit_is_413(backend: Backend, reference: str) -> None:
-    error_of(backend.create(reference, metadata={"k": "x" * 200_000}), 413)
+    answer = backend.create(reference, metadata={"k": "x" * 200_000})
+    assert error_of(answer, 413)["message"] == "the body is too large"
+    assert answer.headers["connection"] == "close"
 
 
 def _json(body: Any) -> bytes:

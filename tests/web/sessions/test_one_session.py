@@ -31,7 +31,8 @@ def test_an_open_session_is_resumed_with_its_secrets(backend: Backend, reference
     again = backend.created(reference, metadata={"plan": "another"})
     assert (first["resumed"], again["resumed"]) == (False, True)
     assert again["id"] == first["id"]
-    assert again["client_secret"] and again["url"]
+    assert again["client_secret"]
+    assert again["url"]
     assert backend.at_stripe(reference) == [first["id"]]
 
 
@@ -42,7 +43,8 @@ def test_a_resumed_session_has_a_fresh_link_where_the_old_one_is_over(
     sandbox.control("POST", "/clock", {"advance": 49 * 3600})
     again = backend.created(reference)
     assert (again["id"], again["resumed"]) == (first["id"], True)
-    assert again["url"] != first["url"] and again["client_secret"] != first["client_secret"]
+    assert again["url"] != first["url"]
+    assert again["client_secret"] != first["client_secret"]
 
 
 def test_a_failed_attempt_is_followed_by_another_in_the_same_session(
@@ -82,7 +84,8 @@ def test_a_verified_user_is_409_unless_it_is_to_be_done_anew(
     assert error_of(backend.create(reference), 409)["code"] == "reference_verified"
     assert error_of(backend.create(reference, reverify=False), 409)["code"] == "reference_verified"
     anew = backend.created(reference, reverify=True)
-    assert anew["id"] != made["id"] and anew["resumed"] is False
+    assert anew["id"] != made["id"]
+    assert anew["resumed"] is False
     assert backend.created(reference, reverify="true")["id"] == anew["id"]
     assert backend.at_stripe(reference) == [made["id"], anew["id"]]
 
@@ -93,9 +96,10 @@ def test_what_stripe_says_on_the_way_comes_into_the_ledger(
     made = backend.created(reference)
     sandbox.submit(made["id"], "verified")
     error_of(backend.create(reference), 409)
-    assert [row.kind for row in backend.run_effects()] == ["check_back"]
+    assert [row.kind for row in backend.run_effects()] == ["recheck"]
     record = backend.record(reference)
-    assert record is not None and record.standing.status == "verified"
+    assert record is not None
+    assert record.standing.status == "verified"
 
 
 def test_out_of_attempts_it_is_409(
@@ -108,7 +112,8 @@ def test_out_of_attempts_it_is_409(
             sandbox.submit(made["id"], "document_expired")
             backend.see(made["id"])
         error = error_of(backend.create(reference), 409)
-        assert error["code"] == "attempts_exhausted" and "2" in error["message"]
+        assert error["code"] == "attempts_exhausted"
+        assert "2" in error["message"]
         assert error_of(backend.create(reference, reverify=True), 409)["code"] == (
             "attempts_exhausted"
         )
@@ -122,7 +127,8 @@ def test_a_session_that_stripe_has_closed_meanwhile_gives_way_to_a_new_one(
     made = backend.created(reference)
     getattr(sandbox.client().v1.identity.verification_sessions, how)(made["id"])
     anew = backend.created(reference)
-    assert anew["id"] != made["id"] and anew["resumed"] is False
+    assert anew["id"] != made["id"]
+    assert anew["resumed"] is False
     assert backend.created(reference)["id"] == anew["id"]
     backend.run_effects()
     record = backend.record(reference)
@@ -142,7 +148,8 @@ def test_a_session_that_stripe_does_not_know_gives_way_to_a_new_one(
         opened_backend(environment | {"STRIPE_API_BASE": other.url}, other) as elsewhere,
     ):
         anew = elsewhere.created(reference)
-        assert anew["id"] != made["id"] and anew["resumed"] is False
+        assert anew["id"] != made["id"]
+        assert anew["resumed"] is False
         assert elsewhere.created(reference)["id"] == anew["id"]
 
 
@@ -150,7 +157,8 @@ def test_another_account_is_another_reference(backend: Backend, reference: str) 
     own = backend.created(reference)
     params = {"type": "document", "client_reference_id": reference}
     other = backend.post("", params, {"Stripe-Account": "acct_1"}).json()
-    assert other["id"] != own["id"] and other["resumed"] is False
+    assert other["id"] != own["id"]
+    assert other["resumed"] is False
     again = backend.post("", params, {"Stripe-Account": "acct_1"}).json()
     assert (again["id"], again["resumed"]) == (other["id"], True)
     assert backend.reference(reference).json()["standing"]["session_id"] == own["id"]
@@ -164,7 +172,9 @@ def test_another_mode_is_another_reference(
     own = backend.created(reference)
     with opened_backend(environment | {"STRIPE_API_KEY": "sk_live_1"}, sandbox) as live:
         other = live.created(reference)
-    assert other["livemode"] is True and other["id"] != own["id"] and not other["resumed"]
+    assert other["livemode"] is True
+    assert other["id"] != own["id"]
+    assert not other["resumed"]
     assert backend.created(reference)["id"] == own["id"]
 
 
@@ -189,12 +199,14 @@ def test_a_process_that_dies_before_the_ledger_has_it_leaves_one_session(
 
         patched.setattr(Ledger, "apply", die)
         answer = backend.create(reference)
-        assert error_of(answer, 503) and int(answer.headers["retry-after"]) > 0
+        assert error_of(answer, 503)
+        assert int(answer.headers["retry-after"]) > 0
     assert backend.record(reference) is None
     (left,) = backend.at_stripe(reference)
     made = backend.created(reference, expand=["verified_outputs"])
     assert (made["id"], made["resumed"]) == (left, False)
-    assert made["client_secret"] and made["url"]
+    assert made["client_secret"]
+    assert made["url"]
     assert backend.at_stripe(reference) == [left]
 
 
@@ -243,7 +255,8 @@ def test_redis_being_away_is_503_and_makes_no_session(
 
     monkeypatch.setattr("app.operations.start_verification.translated_errors", away)
     answer = backend.create(reference)
-    assert error_of(answer, 503)["type"] == "api_error"
+    error = error_of(answer, 503)
+    assert (error["type"], error["message"]) == ("api_error", "a store is away: try again")
     assert int(answer.headers["retry-after"]) > 0
     assert backend.at_stripe(reference) == []
 

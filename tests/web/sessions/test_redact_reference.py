@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 from redis import Redis
 
-from app.cli.local.valkey import free_port
+from app.domain.snapshot import SessionKey
+from app.local.valkey import free_port
 from app.queue.dead_letters import DeadLetters
 from app.queue.model import EFFECTS, EVENTS, effect_job
 from tests.sandbox.processes import Sandbox
+from tests.support.places import counts
+from tests.support.workers import event_job
 from tests.web.sessions.conftest import AT_STRIPE, BEARER, Backend, error_of, opened_backend
-from tests.workers.building import event_job
 from workers.jobs import process_event
 
 FOUR_DAYS = 4 * 24 * 3600
@@ -72,12 +74,12 @@ def test_a_session_in_process_is_redacted_once_it_is_decided(
     backend.see(id)
     (asked,) = backend.redact_reference(reference).json()["sessions"]
     assert (asked["status"], asked["redaction"]) == ("processing", "asked")
-    queue = backend.context.effects
+    queue = backend.context.stores.effects
     (job,) = (job for job in queue.claim("token", 60, 10) if job.id.endswith("-redact"))
     with pytest.raises(Exception, match="processing"):
         backend.run_effects()
     assert backend.sandbox.truth(id)["redaction"] is None
-    assert queue.defer(job, 0, "StripeUnavailable", "it is processing")
+    assert queue.retry_later(job, 0, "StripeUnavailable", "it is processing")
     backend.sandbox.control("POST", "/clock", {"advance": FOUR_DAYS})
     backend.run_effects()
     truth = backend.sandbox.truth(id)
@@ -118,13 +120,13 @@ def test_a_canceled_session_needs_no_second_try(
     )
     backend.redact_reference(reference)
     (row,) = (row for row in backend.run_effects() if row.kind == "redact")
-    assert backend.context.ledger.effect_status(row.id) == "dropped"
+    assert backend.context.stores.ledger.effect_status(row.id) == "dropped"
 
 
 def test_the_effects_are_queued_at_once(backend: Backend, redis: Redis, reference: str) -> None:
     backend.created(reference)
     backend.redact_reference(reference)
-    assert backend.context.effects.counts()["queued"] == 1
+    assert counts(backend.context.stores.effects)["queued"] == 1
 
 
 def test_without_redis_the_effects_wait_in_the_ledger(
@@ -204,7 +206,8 @@ def test_where_the_ledger_is_away_it_is_503(
     away = {"DATABASE_URL": "sqlite:////no/such/folder/ledger.db"}
     with opened_backend(environment | away, sandbox) as backend:
         answer = backend.redact_reference(reference)
-    assert error_of(answer, 503)["type"] == "api_error"
+    error = error_of(answer, 503)
+    assert (error["type"], error["message"]) == ("api_error", "the ledger is away: try again")
     assert int(answer.headers["retry-after"]) > 0
 
 
@@ -219,8 +222,9 @@ def test_no_report_is_named_any_more(backend: Backend, reference: str) -> None:
     backend.run_effects()
     finish(backend, id)
     backend.run_effects()
-    session = backend.context.ledger.read_session(id, account="", livemode=False)
-    assert session is not None and session.report is None
+    session = backend.context.stores.ledger.read_session(SessionKey(id, "", False))
+    assert session is not None
+    assert session.snapshot.report is None
     assert session.attempts == 1
 
 
@@ -228,10 +232,10 @@ def test_no_letter_and_no_queue_names_the_reference_any_more(
     backend: Backend, reference: str
 ) -> None:
     id, other = verified(backend, reference), backend.created(reference + "-x")["id"]
-    events, effects = backend.context.events, backend.context.effects
+    events, effects = backend.context.stores.events, backend.context.stores.effects
     job = event_job("evt_1", "verified", "verified", session=id, reference=reference)
     kept = event_job("evt_2", session=other, reference=reference + "-x")
-    events.accept_all([job, kept])
+    events.enqueue_all([job, kept])
     for claimed in events.claim("token", 60, 10):
         assert events.bury(claimed, "permanent_error", "Broken", "it broke")
     backend.redact_reference(reference)
@@ -240,7 +244,7 @@ def test_no_letter_and_no_queue_names_the_reference_any_more(
         assert effects.bury(claimed, "permanent_error", "Broken", "it broke")
     # One that a redaction after so many days is to run, and is for ever in Redis till then.
     later = effect_job(rows[0], 0)
-    effects.accept(type(later)("later", dict(later.payload), "redact", 90 * 86400))
+    effects.enqueue(type(later)("later", dict(later.payload), "redact", 90 * 86400))
     finish(backend, id)
     backend.run_effects()
     connection = events.connection
@@ -258,9 +262,9 @@ def test_a_letter_that_is_replayed_after_it_still_finds_its_reference(
     backend: Backend, reference: str
 ) -> None:
     id = verified(backend, reference)
-    events = backend.context.events
+    events = backend.context.stores.events
     job = event_job("evt_1", "verified", "verified", session=id, reference=reference, at=1)
-    events.accept(job)
+    events.enqueue(job)
     (claimed,) = events.claim("token", 60, 1)
     assert events.bury(claimed, "permanent_error", "Broken", "it broke")
     backend.redact_reference(reference)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import httpx2
 import pytest
 from redis import Redis
 
-from app.cli.local.valkey import free_port
-from tests.domain.builders import session_body
+from app.local.valkey import free_port
 from tests.sandbox.processes import Sandbox
+from tests.support.events import session_body
 from tests.web.sessions.conftest import (
     AT_STRIPE,
     BASE,
@@ -87,6 +88,16 @@ def test_an_answer_that_is_not_stripes_is_an_error_of_our_shape(
         assert PLANTED not in answer.text
 
 
+def test_an_answer_that_is_not_as_documented_is_not_taken_for_a_delivery(
+    told: Backend, recorder: Recorder
+) -> None:
+    recorder.body = json.dumps(session_body("vs 1", reference="user-1"))
+    answer = told.get("/vs_1")
+    error = error_of(answer, 503)
+    assert (error["type"], error["message"]) == ("api_error", "Stripe's answer cannot be read")
+    assert int(answer.headers["retry-after"]) > 0
+
+
 def test_stripe_being_away_is_503_with_a_time_to_try_again(
     environment: dict[str, str], sandbox: Sandbox, redis: Redis
 ) -> None:
@@ -152,7 +163,7 @@ def test_what_stripe_says_of_a_person_is_in_no_line_of_ours(
 
 @pytest.mark.parametrize("account", ["acct 1", "acct.1", "é", "x" * 256])
 def test_an_account_that_is_none_is_400(told: Backend, recorder: Recorder, account: str) -> None:
-    headers = {**BEARER, "Stripe-Account": account.encode("latin-1")}
+    headers: dict[str, Any] = {**BEARER, "Stripe-Account": account.encode("latin-1")}
     for method, path in CALLS:
         body = None if path else {"type": "document", "client_reference_id": "u"}
         answer = told.client.request(method, BASE + path, json=body, headers=headers)

@@ -18,7 +18,7 @@ VIEW = """
 CREATE VIEW reference_standings AS
 SELECT client_reference_id, account, livemode, status, session_id, since, verified_at, attempts,
        last_error_code, next_step, redaction, version
-FROM "references"
+FROM standings
 WHERE version > 0
 """
 PENDING = sa.text("status = 'pending'")
@@ -29,10 +29,10 @@ def upgrade() -> None:
     """Create all tables and the view."""
     _create_events()
     _create_sessions()
-    _create_references()
+    _create_standings()
     _create_effects()
-    _create_marks()
-    _create_told()
+    _create_cursors()
+    _create_notifications()
     op.execute(VIEW)
 
 
@@ -94,9 +94,9 @@ def _create_sessions() -> None:
     )
 
 
-def _create_references() -> None:
+def _create_standings() -> None:
     op.create_table(
-        "references",
+        "standings",
         sa.Column("key", sa.Text, nullable=False),
         sa.Column("account", sa.Text, nullable=False),
         sa.Column("livemode", sa.Boolean, nullable=False),
@@ -111,7 +111,7 @@ def _create_references() -> None:
         sa.Column("redaction", sa.Text),
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("key", name="pk_references"),
+        sa.PrimaryKeyConstraint("key", name="pk_standings"),
     )
     op.create_table(
         "timeline",
@@ -132,7 +132,7 @@ def _create_references() -> None:
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("note", sa.Text),
         sa.PrimaryKeyConstraint("id", name="pk_timeline"),
-        sa.ForeignKeyConstraint(["reference_key"], ["references.key"], "fk_timeline_references"),
+        sa.ForeignKeyConstraint(["reference_key"], ["standings.key"], "fk_timeline_standings"),
     )
     op.create_index("ix_timeline_reference_key_id", "timeline", ["reference_key", "id"])
     op.create_index("ix_timeline_event_id", "timeline", ["event_id"])
@@ -167,24 +167,24 @@ def _create_effects() -> None:
     )
 
 
-def _create_marks() -> None:
+def _create_cursors() -> None:
     op.create_table(
-        "marks",
+        "cursors",
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("value", sa.Text, nullable=False),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("name", name="pk_marks"),
+        sa.PrimaryKeyConstraint("name", name="pk_cursors"),
     )
 
 
-def _create_told() -> None:
+def _create_notifications() -> None:
     op.create_table(
-        "told",
+        "notifications",
         sa.Column("reference_key", sa.Text, nullable=False),
         sa.Column("receiver", sa.Text, nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("reference_key", "receiver", name="pk_told"),
-        sa.ForeignKeyConstraint(["reference_key"], ["references.key"], "fk_told_references"),
+        sa.PrimaryKeyConstraint("reference_key", "receiver", name="pk_notifications"),
+        sa.ForeignKeyConstraint(["reference_key"], ["standings.key"], "fk_notifications_standings"),
     )

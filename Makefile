@@ -1,0 +1,41 @@
+# What a developer types. `.ci/run` calls the same targets on a clean checkout.
+PYTHON = .venv/bin/python
+
+.PHONY: help install check format lint floors types locks test slow coverage
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+install:  ## Make .venv from the lock
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+
+check: lint floors types locks test  ## All that has to hold before a commit
+
+format:  ## Format the code, and fix what ruff can fix
+	.venv/bin/ruff check --fix --quiet . || true
+	.venv/bin/ruff format .
+
+lint:  ## Formatting and lint rules
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+
+floors:  ## Imports point down the floors, and never in a circle
+	.venv/bin/lint-imports --no-cache --no-logo
+
+types:  ## mypy --strict, tests included
+	.venv/bin/mypy
+
+locks:  ## Both locks are what pyproject.toml asks for
+	bash .ci/locks --check
+
+test:  ## The tests, by the README's command
+	$(PYTHON) -m pytest
+
+slow:  ## The longer tests
+	$(PYTHON) -m pytest -m "slow and not soak"
+
+coverage:  ## How much of app/ and workers/ the tests run; fails under the floor
+	rm -f .coverage .coverage.*
+	$(PYTHON) -m pytest --cov --cov-report= --cov-fail-under=0
+	.venv/bin/coverage report --fail-under=95

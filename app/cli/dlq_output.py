@@ -1,0 +1,96 @@
+"""Dead letters, and the results of replays, as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from app.cli.output import printable, table_console
+from app.domain.durations import format_duration
+from app.domain.modes import mode_name
+from app.domain.standing import Standing
+from app.operations.dlq.preview import Preview
+from app.operations.dlq.replay import ReplayProgress
+from app.operations.dlq.selection import age_of
+from app.queue.dead_letters import DeadLetter
+from app.queue.model import EVENTS
+
+MAX_REFERENCE = 40  # characters of a reference in a row
+
+
+def letters_table(letters: Sequence[DeadLetter], now: float) -> Table:
+    """One row for each letter; `now` is in Unix seconds."""
+    table = Table(box=None)
+    for heading in ("id", "reason", "error", "tries", "age", "session", "reference"):
+        # An id in one piece can be copied, so other columns give way to it.
+        table.add_column(heading, overflow="fold", no_wrap=heading == "id")
+    for letter in letters:
+        row = _cells(
+            letter.id,
+            letter.reason,
+            letter.error_class or "-",
+            str(letter.attempts),
+            format_duration(age_of(letter, now)),
+            str(letter.payload.get("session_id") or "-"),
+            str(letter.payload.get("reference") or "-")[:MAX_REFERENCE],
+        )
+        table.add_row(*row)
+    return table
+
+
+def replay_summary(result: ReplayProgress, queue: str) -> str:
+    """The result of a replay, in one line."""
+    if queue == EVENTS.name:
+        parts = [f"{result.applied} applied", f"{result.unchanged} unchanged"]
+    else:
+        parts = [f"{result.applied} done"]
+    parts.append(f"{result.failed_again} failed again")
+    if result.deferred:
+        parts.append(f"{result.deferred} are tried again later")
+    if result.waiting:
+        parts.append(f"{result.waiting} still waiting")
+    return f"{result.replayed} replayed: {', '.join(parts)}."
+
+
+def show_previews(previews: Sequence[Preview]) -> None:
+    """Print what would change for each reference, changes first, and how many that are."""
+    table = Table(box=None)
+    for heading in ("reference", "mode", "letters", "now", "then", ""):
+        table.add_column(heading, overflow="fold")
+    for found in sorted(previews, key=lambda one: not one.changes):
+        row = _cells(
+            "(no reference)" if found.reference is None else found.reference[:MAX_REFERENCE],
+            mode_name(found.livemode),
+            str(found.letters),
+            _standing_cell(found.before),
+            _standing_cell(found.after),
+            "changes" if found.changes else "",
+        )
+        table.add_row(*row)
+    if previews:
+        table_console().print(table)
+    changing = sum(found.changes for found in previews)
+    of = sum(found.reference is not None for found in previews)
+    click.echo(f"{changing} of {of} reference(s) would change. Nothing was done.")
+
+
+def _cells(*cells: str) -> list[Text]:
+    """Literal text: in a string, rich would take a [reference] for markup."""
+    return [Text(printable(cell)) for cell in cells]
+
+
+def _standing_cell(standing: Standing | None) -> str:
+    """A standing with everything that can change while its status stays."""
+    if standing is None:
+        return "-"
+    parts = [standing.status]
+    if standing.next_step != "none":
+        parts.append(standing.next_step)
+    if standing.attempts:
+        parts.append(f"{standing.attempts} failed")
+    if standing.redaction:
+        parts.append(standing.redaction)
+    return ", ".join(parts)

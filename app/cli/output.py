@@ -1,0 +1,66 @@
+"""What commands share in their output: progress on standard error, tables, times, foreign text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+MAX_WIDTH = 400  # columns: more than any row has
+
+
+def table_console() -> Console:
+    """Standard output. If it is no terminal no row is folded, so that lines can be cut."""
+    console = Console()
+    return console if console.is_terminal else Console(width=MAX_WIDTH)
+
+
+class ProgressBar:
+    """A bar with a message after it."""
+
+    def __init__(self, progress: Progress, title: str, total: float | None = None) -> None:
+        """`progress` shows the bar for as long as it is entered."""
+        self._progress = progress
+        self._task = progress.add_task(title, total=total, message="")
+
+    def update(self, message: str, done: float = 0, total: float | None = None) -> None:
+        """Show how far it is; without a total the bar only moves."""
+        self._progress.update(self._task, completed=done, total=total, message=message)
+
+    def report(self, line: str) -> None:
+        """Print a line above the bar, which stays."""
+        self._progress.console.print(line, markup=False, highlight=False)
+
+
+@contextmanager
+def progress_bar(title: str, total: float | None = None) -> Iterator[ProgressBar]:
+    """A bar on standard error until the end of the block. Without a total it only moves."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[message]}"))
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
+        yield ProgressBar(progress, title, total)
+
+
+@contextmanager
+def resumable_progress(title: str) -> Iterator[ProgressBar]:
+    """The same for work that goes on where it was interrupted: Ctrl-C ends it with that message."""
+    try:
+        with progress_bar(title) as bar:
+            yield bar
+    except KeyboardInterrupt:
+        raise click.ClickException("broken off. Run it again: it goes on from there") from None
+
+
+def format_time(seconds: int | None) -> str:
+    """Unix seconds as people read them, in UTC; `-` for None."""
+    if seconds is None:
+        return "-"
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def printable(text: str) -> str:
+    """Text from outside, without the characters that control a terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,0 +1,87 @@
+"""Whether the ledger can be used, and whether its contents look right."""
+
+from __future__ import annotations
+
+from app.addresses import describe_address
+from app.doctor.deployment import Deployment
+from app.doctor.result import Finding, in_minutes_or_hours
+from app.domain.durations import DAY
+from app.domain.errors import Permanent, Transient
+from app.domain.modes import mode_name
+from app.ledger import migrate
+
+# A team with few users may have no event for longer, so this is only a warning.
+MAX_QUIET = DAY
+
+
+def check_database(deployment: Deployment) -> Finding:
+    """Whether it answers and has the schema of this version."""
+    name = "database"
+    deployment.require("DATABASE_URL")
+    where = describe_address(str(deployment.settings.database_url))
+    try:
+        revision = migrate.current(deployment.engine())
+    except (Transient, Permanent) as failure:
+        hint = "Start the database or mend DATABASE_URL, then run `migrate`."
+        return Finding(name, "wrong", f"{where}: {failure}", hint)
+    wanted = migrate.head()
+    if revision != wanted:
+        message = f"{where} is at {revision or 'no'} revision, and this version needs {wanted}"
+        hint = "Run `migrate`, or deploy the version it was made by."
+        return Finding(name, "wrong", message, hint)
+    if deployment.stores.engine.dialect.name == "sqlite":
+        message = f"{where}, migrated: SQLite, which serves one host only"
+        return Finding(name, "warning", message, "Use PostgreSQL in production.")
+    return Finding(name, "ok", f"{where}, migrated to {wanted}")
+
+
+def check_mode(deployment: Deployment) -> Finding:
+    """Whether the API key has the mode of the sessions in the ledger."""
+    name = "key mode"
+    deployment.stripe()  # without a key there is no mode to compare
+    held = deployment.ledger().modes()
+    live, test = held.get(True, 0), held.get(False, 0)
+    counts = f"{live} live and {test} test sessions in the ledger"
+    if live and not deployment.settings.livemode:
+        return Finding(
+            name,
+            "wrong",
+            f"STRIPE_API_KEY is a test key; {counts}",
+            "Set a live key: a test key cannot ask about live sessions.",
+        )
+    if test and not live and deployment.settings.livemode:
+        return Finding(
+            name,
+            "warning",
+            f"STRIPE_API_KEY is a live key; {counts}",
+            "See that a live-mode endpoint delivers here, with its own signing secret.",
+        )
+    mode = mode_name(deployment.settings.livemode)
+    return Finding(name, "ok", f"a {mode} key; {counts}")
+
+
+def check_last_event(deployment: Deployment) -> Finding:
+    """How long ago Stripe created the newest event."""
+    name = "last event"
+    last = deployment.ledger().last_event()
+    hint = "See at Stripe, under Webhooks, whether deliveries arrive; then run `backfill`."
+    if last is None:
+        return Finding(name, "warning", "none has ever been applied", hint)
+    age = max(0, int(deployment.now()) - last)
+    message = f"{in_minutes_or_hours(age)} ago"
+    if age > MAX_QUIET:
+        return Finding(name, "warning", message, hint)
+    return Finding(name, "ok", message)
+
+
+def check_redactions(deployment: Deployment) -> Finding:
+    """Whether Stripe has finished the redactions it was asked for."""
+    overdue = deployment.ledger().polling.overdue_redactions(int(deployment.now()))
+    if overdue:
+        return Finding(
+            "redactions",
+            "wrong",
+            f"{overdue} not finished by Stripe in its four days",
+            "Run `sweep`; if they stay, write to Stripe's support.",
+        )
+    return Finding("redactions", "ok", "none overdue")

@@ -1,0 +1,126 @@
+"""Whether Redis answers, keeps what it acknowledges, and has room."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from redis.exceptions import RedisError, ResponseError
+
+from app.addresses import describe_address
+from app.doctor.deployment import Deployment
+from app.doctor.result import Finding
+from app.domain.errors import QueueUnavailable
+from app.queue.connection import translated_errors
+
+MIN_MAJOR = 7  # the first version that knows the flags of our scripts
+# Shares of `maxmemory`: a full Redis takes no deliveries.
+FULL, NEARLY_FULL = 0.95, 0.8
+
+
+def check_reachable(deployment: Deployment) -> Finding:
+    """Whether Redis answers, and can run our scripts."""
+    deployment.require("REDIS_URL")
+    where = describe_address(str(deployment.settings.redis_url))
+    try:
+        with translated_errors():
+            deployment.stores.redis.ping()
+        info = read_info(deployment)
+    except QueueUnavailable as failure:
+        return Finding("redis", "wrong", f"{where}: {failure}", "Start Redis, or mend REDIS_URL.")
+    except ResponseError as failure:
+        return Finding(
+            "redis",
+            "wrong",
+            f"{where} refuses PING or INFO ({type(failure).__name__})",
+            "Give the user in REDIS_URL the right to all commands and all keys.",
+        )
+    return judge_version(info, where)
+
+
+def judge_version(info: Mapping[str, Any], where: str) -> Finding:
+    """Whether INFO says Redis 7 or later, or Valkey."""
+    valkey = info.get("valkey_version")
+    if valkey:
+        return Finding("redis", "ok", f"Valkey {valkey} at {where}")
+    version = str(info.get("redis_version", ""))
+    major = version.partition(".")[0]
+    if not major.isdigit() or int(major) < MIN_MAJOR:
+        return Finding(
+            "redis",
+            "wrong",
+            f"{where} is Redis {version or 'of no version'}",
+            f"Use Redis {MIN_MAJOR} or later, or Valkey: the queue's scripts need it.",
+        )
+    return Finding("redis", "ok", f"Redis {version} at {where}")
+
+
+def check_persistence(deployment: Deployment) -> Finding:
+    """Whether acknowledged jobs survive a restart of Redis."""
+    name = "redis persistence"
+    info = read_info(deployment)
+    if not info.get("aof_enabled"):
+        return Finding(
+            name,
+            "warning",
+            "no append-only file: a restart may lose what was acknowledged",
+            "Set `appendonly yes`; where it cannot be set, run `backfill` after each restart.",
+        )
+    if info.get("aof_last_write_status", "ok") != "ok":
+        return Finding(
+            name,
+            "wrong",
+            "the append-only file could not be written",
+            "Look at the disk of Redis: it is full or broken.",
+        )
+    return Finding(name, "ok", "append-only file on")
+
+
+def check_eviction(deployment: Deployment) -> Finding:
+    """Whether Redis may throw jobs away."""
+    name = "redis eviction"
+    info = read_info(deployment)
+    policy = info.get("maxmemory_policy") or _read_policy(deployment)
+    hint = "Set `maxmemory-policy noeviction`."
+    if policy is None:
+        return Finding(name, "warning", "Redis does not tell its maxmemory-policy", hint)
+    if policy == "noeviction":
+        return Finding(name, "ok", "maxmemory-policy noeviction")
+    if info.get("maxmemory"):
+        return Finding(name, "wrong", f"{policy}: a full Redis throws jobs away", hint)
+    return Finding(name, "warning", f"{policy}, though without maxmemory", hint)
+
+
+def check_memory(deployment: Deployment) -> Finding:
+    """How much room is left."""
+    name = "redis memory"
+    info = read_info(deployment)
+    limit, used = int(info.get("maxmemory") or 0), int(info.get("used_memory") or 0)
+    if not limit:
+        return Finding(name, "ok", f"{_megabytes(used)} used, no maxmemory")
+    message = f"{_megabytes(used)} of {_megabytes(limit)} used"
+    hint = "Give Redis more memory, and see `dlq list`: dead letters stay until they are replayed."
+    if used >= FULL * limit:
+        return Finding(name, "wrong", f"{message}: deliveries are refused when it is full", hint)
+    if used >= NEARLY_FULL * limit:
+        return Finding(name, "warning", message, hint)
+    return Finding(name, "ok", message)
+
+
+def read_info(deployment: Deployment) -> Mapping[str, Any]:
+    """INFO, which managed services answer even if they refuse CONFIG."""
+    deployment.require("REDIS_URL")
+    with translated_errors():
+        return cast(Mapping[str, Any], deployment.stores.redis.info())
+
+
+def _read_policy(deployment: Deployment) -> str | None:
+    try:
+        found = cast(dict[str, str], deployment.stores.redis.config_get("maxmemory-policy"))
+    except RedisError:
+        return None
+    return found.get("maxmemory-policy")
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1_048_576:.1f} MB"

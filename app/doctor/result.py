@@ -1,0 +1,27 @@
+"""What a check finds, and how it writes lengths of time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from app.domain.durations import HOUR, MINUTE
+
+State: TypeAlias = Literal["ok", "warning", "wrong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of one check: what was checked, its state, and what to do about it."""
+
+    name: str
+    state: State
+    message: str
+    hint: str = ""  # "" if there is nothing to do
+
+
+def in_minutes_or_hours(seconds: float) -> str:
+    """`7 min`, or from two hours on `2 h`, rounded down."""
+    if seconds < 2 * HOUR:
+        return f"{int(seconds / MINUTE)} min"
+    return f"{int(seconds / HOUR)} h"

@@ -1,0 +1,255 @@
+"""The whole decision: what the ledger knows, and what was observed, to all that is to be written.
+
+Pure, for one observation or many: many give what they give one by one, in their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from app.domain.change import Change, Policy
+from app.domain.effects import Effect, Notify, PendingEffect, effect_id
+from app.domain.handlers import handle
+from app.domain.session import Observation, Session, merge
+from app.domain.snapshot import SessionKey
+from app.domain.standing import ReferenceKey, Standing, resolve, with_next_version
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger holds of the sessions and references that observations concern."""
+
+    applied_events: frozenset[str] = frozenset()  # of the observations' events
+    # The observed sessions, and every session of each reference concerned.
+    sessions: Mapping[SessionKey, Session] = field(default_factory=dict)
+    standings: Mapping[ReferenceKey, Standing] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineLine:
+    """One change of a standing, and what caused it. Times are Unix seconds."""
+
+    version: int
+    previous_status: str | None  # None: the reference was first seen
+    status: str
+    session_id: str | None
+    attempts: int
+    last_error_code: str | None
+    next_step: str
+    redaction: str | None
+    cause: str  # the observation's name: `created`, …, `redacted`
+    cause_session_id: str
+    event_id: str | None  # None: an API answer
+    as_of: int  # when Stripe said so
+    at: int  # when the ledger wrote it
+    note: str | None = None  # why an operator discarded a dead letter
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What one observation did. The standings are None for an orphan, and for a duplicate."""
+
+    outcome: Literal["applied", "duplicate"]
+    standing_before: Standing | None
+    standing: Standing | None
+    effects: tuple[PendingEffect, ...]
+
+
+DUPLICATE = Applied("duplicate", None, None, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All that has to be written."""
+
+    sessions: Mapping[SessionKey, Session]  # those that are new or changed
+    attempts: tuple[tuple[SessionKey, str], ...]  # failed attempts that are new
+    standings: Mapping[ReferenceKey, Standing]  # those that are new or changed
+    timeline: tuple[tuple[ReferenceKey, TimelineLine], ...]  # oldest first
+    effects: tuple[PendingEffect, ...]
+    applied: tuple[Applied, ...]  # one for each observation, in their order
+
+
+def reconcile(
+    known: Known, observations: Iterable[Observation], *, policy: Policy | None, now: int
+) -> Outcome:
+    """Merge the observations one by one, and work out all that follows.
+
+    `policy` None asks for no effects: an import is old news. `now` is in Unix seconds.
+    """
+    draft = _Draft(known, policy, now)
+    applied = tuple([draft.observe(observation) for observation in observations])
+    return draft.outcome(applied)
+
+
+def reference_of(session: Session | None) -> ReferenceKey | None:
+    """The reference that a session counts for; None for an orphan, and for no session."""
+    if session is None or session.snapshot.reference is None:
+        return None
+    snapshot = session.snapshot
+    return ReferenceKey(snapshot.account, snapshot.livemode, session.claim.reference)
+
+
+class _Draft:
+    """`known`, and what the observations so far have made of it."""
+
+    def __init__(self, known: Known, policy: Policy | None, now: int) -> None:
+        self._known = known
+        self._policy = policy
+        self._now = now
+        self._applied_events = set(known.applied_events)
+        self._sessions = dict(known.sessions)
+        self._standings = dict(known.standings)
+        self._timeline: list[tuple[ReferenceKey, TimelineLine]] = []
+        self._members: dict[ReferenceKey, dict[SessionKey, Session]] = {}
+        for session in known.sessions.values():
+            self._join(session)
+
+    def observe(self, observation: Observation) -> Applied:
+        """Merge one observation, resolve what it touches, and ask its handler."""
+        if observation.event_id:
+            if observation.event_id in self._applied_events:
+                return DUPLICATE
+            self._applied_events.add(observation.event_id)
+        before = self._sessions.get(observation.key)
+        session = merge(before, observation)
+        touched = {reference_of(before), reference_of(session)} - {None}
+        standings_before = {key: self._standings.get(key) for key in touched if key is not None}
+        self._put(before, session)
+        for key in sorted(standings_before):
+            self._resolve(key, observation)
+        own = reference_of(session)
+        standing_before = standing = None
+        if own is not None:
+            standing_before, standing = standings_before[own], self._standings[own]
+        effects: tuple[PendingEffect, ...] = ()
+        if self._policy is not None:
+            change = Change(observation, before, session, standing_before, standing, self._policy)
+            left = [
+                key
+                for key in sorted(standings_before)
+                if key != own and self._standings[key] != standings_before[key]
+            ]
+            effects = self._effects(change, left)
+        return Applied("applied", standing_before, standing, effects)
+
+    def outcome(self, applied: Sequence[Applied]) -> Outcome:
+        """What differs from `known`."""
+        sessions = {
+            key: session
+            for key, session in self._sessions.items()
+            if session != self._known.sessions.get(key)
+        }
+        return Outcome(
+            sessions=sessions,
+            attempts=tuple(
+                (key, attempt)
+                for key, session in sessions.items()
+                for attempt in sorted(session.failed_attempts - self._known_attempts(key))
+            ),
+            standings={
+                key: standing
+                for key, standing in self._standings.items()
+                if standing != self._known.standings.get(key)
+            },
+            timeline=tuple(self._timeline),
+            effects=tuple(effect for one in applied for effect in one.effects),
+            applied=tuple(applied),
+        )
+
+    def _known_attempts(self, key: SessionKey) -> frozenset[str]:
+        session = self._known.sessions.get(key)
+        return frozenset() if session is None else session.failed_attempts
+
+    def _join(self, session: Session) -> None:
+        reference = reference_of(session)
+        if reference is not None:
+            self._members.setdefault(reference, {})[session.key] = session
+
+    def _put(self, before: Session | None, session: Session) -> None:
+        self._sessions[session.key] = session
+        left = reference_of(before)
+        if left is not None and left != reference_of(session):
+            del self._members[left][session.key]
+        self._join(session)
+
+    def _resolve(self, key: ReferenceKey, observation: Observation) -> None:
+        before = self._standings.get(key)
+        after = with_next_version(before, resolve(self._members.get(key, {}).values()))
+        if after == before:
+            return
+        self._standings[key] = after
+        line = timeline_line(before, after, observation, self._now)
+        self._timeline.append((key, line))
+
+    def _effects(self, change: Change, left: Sequence[ReferenceKey]) -> tuple[PendingEffect, ...]:
+        """What the handler asks for, and a notification for each reference the session has left."""
+        asked = [self._pending(effect, change) for effect in handle(change)]
+        if change.policy.notify:
+            asked += [self._departure(key, change.observation) for key in left]
+        return tuple(asked)
+
+    def _pending(self, effect: Effect, change: Change) -> PendingEffect:
+        observation, session, standing = change.observation, change.session, change.standing
+        own = reference_of(session)
+        if isinstance(effect, Notify) and own is not None and standing is not None:
+            id = _notification_id(observation, own, standing)
+        else:
+            id = effect_id(observation.cause, effect.kind)
+        return PendingEffect(
+            id=id,
+            kind=effect.kind,
+            account=session.snapshot.account,
+            livemode=session.snapshot.livemode,
+            session_id=session.id,
+            # Those that wait for days, or die, name nobody: only a receiver has to know who it is.
+            reference=session.snapshot.reference if isinstance(effect, Notify) else None,
+            version=standing.version if standing is not None else None,
+            due=self._now + effect.after,
+        )
+
+    def _departure(self, key: ReferenceKey, observation: Observation) -> PendingEffect:
+        """The notification for a reference that has lost a session to another one."""
+        standing = self._standings[key]
+        return PendingEffect(
+            id=_notification_id(observation, key, standing, "left"),
+            kind=Notify.kind,
+            account=key.account,
+            livemode=key.livemode,
+            session_id=observation.snapshot.id,
+            reference=key.reference,
+            version=standing.version,
+            due=self._now,
+        )
+
+
+def _notification_id(
+    observation: Observation, key: ReferenceKey, standing: Standing, *parts: str
+) -> str:
+    if not observation.event_id:
+        # Two answers of one second may both change a standing, and an event comes once.
+        parts = (key.digest[:16], str(standing.version), *parts)
+    return effect_id(observation.cause, Notify.kind, *parts)
+
+
+def timeline_line(
+    before: Standing | None, after: Standing, observation: Observation, now: int
+) -> TimelineLine:
+    """The line for one change of a standing; `now` is in Unix seconds."""
+    return TimelineLine(
+        version=after.version,
+        previous_status=before.status if before is not None else None,
+        status=after.status,
+        session_id=after.session_id,
+        attempts=after.attempts,
+        last_error_code=after.last_error_code,
+        next_step=after.next_step,
+        redaction=after.redaction,
+        cause=observation.name,
+        cause_session_id=observation.snapshot.id,
+        event_id=observation.event_id or None,
+        as_of=observation.as_of,
+        at=now,
+    )

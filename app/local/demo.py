@@ -1,0 +1,173 @@
+"""The demo's acts: scenarios at the sandbox, a fault and its replay, and the final comparison."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from rich.progress import Progress
+
+from app.domain.standing import Standing
+from app.local.fault_injection import broken_session
+from app.local.sandbox_client import SandboxClient, Truth
+from app.local.scenarios import Scenario, run
+from app.local.stack import NotStarted, Stack
+from app.queue.backlog import read_backlog
+from app.queue.model import EVENTS
+from app.settings import Settings
+from app.stores import Stores, opened_stores
+
+# Scenarios at a time: more would only wait for the two cores.
+CONCURRENCY = 4
+# Seconds for what is under way to arrive once every scenario has run. A tie is settled by a recheck
+# after three seconds; a delivery that chaos holds back comes within two.
+SETTLE_TIMEOUT = 30.0
+SETTLE_TIMEOUT_PER_REFERENCE = 0.1
+POLL_INTERVAL = 0.25
+# Between two rounds of the replay. An event that was claimed during the fault may be buried just
+# after its end, and the last round should see it.
+REPLAY_INTERVAL = 0.5
+# The share of deliveries that the sandbox repeats, and that it holds back.
+CHAOS = {"duplicate": 0.3, "reorder": 0.3}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One reference at the end: its standing in the ledger, and what Stripe says."""
+
+    reference: str
+    standing: Standing | None
+    truth: Truth
+
+    @property
+    def matches(self) -> bool:
+        """Whether the ledger says what Stripe says."""
+        standing = self.standing
+        return standing is not None and self.truth == Truth(
+            status=standing.status,
+            session_id=standing.session_id or "",
+            last_error=standing.last_error_code,
+            attempts=standing.attempts,
+            redaction=standing.redaction,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """Every reference at the end, and how many deliveries and dead letters there were."""
+
+    comparisons: list[Comparison]
+    deliveries: int
+    duplicates: int
+    dead_lettered: int
+    replayed: int
+
+
+def run_demo(stack: Stack, scenarios: list[Scenario], progress: Progress) -> DemoResult:
+    """Start the stack and run the demo on it, with a bar on `progress` for each act.
+
+    Raises NotStarted and RuntimeError if a process does not start, or no event fails as it should.
+    """
+    with opened_stores(Settings.from_environment(stack.environment)) as stores:
+        return Demo(stack, stores, progress).run(scenarios)
+
+
+class Demo:
+    """The acts, in their order."""
+
+    def __init__(self, stack: Stack, stores: Stores, progress: Progress) -> None:
+        """`stack` is not started yet; `stores` are those of its environment."""
+        self._stack = stack
+        self._stores = stores
+        self._progress = progress
+        self._client = SandboxClient(stack.sandbox, stack.secrets.api_key)
+
+    def run(self, scenarios: list[Scenario]) -> DemoResult:
+        """Run every act. The first scenario's own steps are replaced by the fault."""
+        self._start()
+        self._client.control("chaos", CHAOS)
+        self._client.control("redaction", {"seconds": 0})
+        victim = self._client.create(scenarios[0].reference)
+        with broken_session(self._stores.engine, victim):
+            self._client.submit(victim, "document_expired")
+            self._await_dead_letter()
+            self._run_scenarios(scenarios[1:])
+        dead, replayed = self._replay()
+        comparisons = self._settle(len(scenarios))
+        deliveries = self._client.control("deliveries")
+        return DemoResult(
+            comparisons=comparisons,
+            deliveries=int(deliveries["deliveries"]),
+            duplicates=int(deliveries["outcomes"].get("duplicate", 0)),
+            dead_lettered=dead,
+            replayed=replayed,
+        )
+
+    def _start(self) -> None:
+        task = self._progress.add_task("Starting the processes", total=4)
+
+        def report(what: str) -> None:
+            self._progress.update(task, description=f"Starting {what}")
+            self._progress.advance(task)
+
+        self._stack.start(report)
+        self._progress.update(task, description="Everything is up")
+
+    def _run_scenarios(self, scenarios: list[Scenario]) -> None:
+        task = self._progress.add_task("Living the users' lives", total=len(scenarios))
+        with ThreadPoolExecutor(CONCURRENCY) as pool:
+            for _ in pool.map(lambda scenario: run(scenario, self._client), scenarios):
+                self._progress.advance(task)
+
+    def _await_dead_letter(self) -> None:
+        task = self._progress.add_task("One session's events die", total=1)
+        deadline = time.monotonic() + SETTLE_TIMEOUT
+        while not self._counts()["failed"]:
+            if time.monotonic() > deadline:
+                raise NotStarted("no event reached the dead letters, though one was made to die")
+            time.sleep(POLL_INTERVAL)
+        self._progress.advance(task)
+
+    def _replay(self) -> tuple[int, int]:
+        """Replay until no dead letter is left; returns how many there were, and the replays."""
+        task = self._progress.add_task("They are replayed", total=None)
+        letters: set[str] = set()
+        replayed = 0
+        deadline = time.monotonic() + SETTLE_TIMEOUT
+        while time.monotonic() < deadline:
+            ids = [letter.id for letter in self._stores.dead_letters(EVENTS.name)]
+            letters |= set(ids)
+            replayed += self._stores.events.replay(ids)
+            if letters and not ids:
+                break
+            time.sleep(REPLAY_INTERVAL)
+        self._progress.update(task, total=len(letters), completed=len(letters))
+        return len(letters), replayed
+
+    def _settle(self, references: int) -> list[Comparison]:
+        """Wait until nothing is under way and every reference matches, or the time is up."""
+        task = self._progress.add_task("References that agree with Stripe", total=references)
+        seconds = SETTLE_TIMEOUT + SETTLE_TIMEOUT_PER_REFERENCE * references
+        deadline = time.monotonic() + seconds
+        while True:
+            quiet = not self._client.control("deliveries")["pending"]
+            quiet = quiet and not any(self._counts().values())
+            comparisons = self._compare()
+            matching = sum(comparison.matches for comparison in comparisons)
+            self._progress.update(task, completed=matching)
+            settled = quiet and matching == references
+            if settled or time.monotonic() > deadline or self._stack.dead():
+                return comparisons
+            time.sleep(POLL_INTERVAL)
+
+    def _counts(self) -> dict[str, int]:
+        return dict(read_backlog(self._stores.redis, EVENTS).counts)
+
+    def _compare(self) -> list[Comparison]:
+        truths = self._client.truth()
+        standings = dict(self._stores.ledger.all_standings(livemode=False))
+        return [
+            Comparison(reference, standings.get(reference), truths[reference])
+            for reference in sorted(truths)
+        ]

@@ -1,0 +1,41 @@
+"""Ctrl-C and SIGTERM while a stack starts, runs and stops."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def raise_on_stop_signals() -> None:
+    """Have both raise KeyboardInterrupt from now on."""
+    # SIGINT as well: a shell that starts us in the background has it ignored.
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def hold_stop_signals(*, deliver: bool = True) -> Iterator[None]:
+    """Hold both back until the end of the block, where the first that came is raised if `deliver`.
+
+    In the middle of a start or a stop they would leave processes behind that nothing stops.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread receives signals
+        return
+    received: list[int] = []
+    # A handler rather than SIG_IGN, which the processes that are started would inherit.
+    before = {
+        number: signal.signal(number, lambda signum, frame: received.append(signum))
+        for number in STOP_SIGNALS
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if received and deliver:
+        signal.raise_signal(received[0])

@@ -1,0 +1,224 @@
+"""The whole product on one machine: Valkey, the sandbox, web and workers, in one folder."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import requests
+
+from app.ledger.engine import open_engine
+from app.ledger.migrate import upgrade
+from app.local.signals import hold_stop_signals
+from app.local.valkey import Valkey, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+# Seconds. Two busy cores need two until a process answers.
+START_TIMEOUT = 30.0
+# A worker ends within 25 (see workers/supervisor.py).
+STOP_TIMEOUT = 30.0
+REQUEST_TIMEOUT = 10
+POLL_INTERVAL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The secrets of a local stack, as in STRIPE_WEBHOOK_SECRET, STRIPE_API_KEY, API_TOKENS."""
+
+    webhook: str
+    api_key: str
+    api_token: str
+
+    @classmethod
+    def random(cls) -> Secrets:
+        """New ones."""
+        return cls(
+            webhook="whsec_" + secrets.token_hex(16),
+            api_key="sk_test_" + secrets.token_hex(16),
+            api_token=secrets.token_hex(16),
+        )
+
+
+class NotStarted(Exception):
+    """A process did not start; the text says where its log is."""
+
+
+class Stack:
+    """Starts everything in order, and stops it in reverse order."""
+
+    def __init__(
+        self,
+        folder: Path,
+        secrets: Secrets,
+        *,
+        seed: int = 0,
+        web_port: int | None = None,
+        sandbox_port: int | None = None,
+        extra: dict[str, str] | None = None,
+    ) -> None:
+        """`folder` keeps all files and logs. A port that is not given is a free one.
+
+        `seed` makes the sandbox reproducible. `extra` is more environment for web and workers.
+        """
+        self.folder = folder
+        self.secrets = secrets
+        self.web = f"http://127.0.0.1:{web_port or free_port()}"
+        self.sandbox = f"http://127.0.0.1:{sandbox_port or free_port()}"
+        self.valkey = Valkey(folder / "valkey")
+        self._seed = seed
+        self._extra = extra or {}
+        self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._lock: IO[str] | None = None
+
+    @property
+    def database_url(self) -> str:
+        """The DATABASE_URL of this stack."""
+        return f"sqlite:///{self.folder / 'identity.db'}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment that web, workers and commands run with."""
+        return {
+            "STRIPE_WEBHOOK_SECRET": self.secrets.webhook,
+            "STRIPE_API_KEY": self.secrets.api_key,
+            "STRIPE_API_BASE": self.sandbox,
+            "REDIS_URL": self.valkey.url,
+            "DATABASE_URL": self.database_url,
+            "API_TOKENS": self.secrets.api_token,
+            "HOST": "127.0.0.1",
+            "PORT": self.web.rpartition(":")[2],
+            **self._extra,
+        }
+
+    def start(self, report: Callable[[str], None] = lambda what: None) -> None:
+        """Start everything and wait until each answers; `report` is given the name of each.
+
+        Raises NotStarted. `stop` stops what was started by then.
+        """
+        for address in (self.web, self.sandbox):
+            _refuse_taken(int(address.rpartition(":")[2]))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock_folder()
+        report("Valkey")
+        with hold_stop_signals():
+            self.valkey.start()
+        engine = open_engine(self.database_url)
+        upgrade(engine)
+        engine.dispose()
+        report("sandbox")
+        self._start_sandbox()
+        report("web")
+        self._run("web", "app.web")
+        self._await(self.web + "/readyz", "web")
+        report("workers")
+        self._run("workers", "workers")
+
+    def _lock_folder(self) -> None:
+        """Raises NotStarted if another stack uses the folder: two would ruin each other's files."""
+        lock = (self.folder / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise NotStarted(f"{self.folder} is in use: it runs already") from None
+        self._lock = lock
+
+    def _start_sandbox(self) -> None:
+        first_secret = self.secrets.webhook.split(",", maxsplit=1)[0]
+        self._run(
+            "sandbox",
+            "deploy.sandbox",
+            *("--port", self.sandbox.rpartition(":")[2]),
+            *("--webhook", self.web + "/webhooks/stripe", "--secret", first_secret),
+            *("--seed", str(self._seed), "--state", str(self.folder / "sandbox.json")),
+        )
+        self._await(self.sandbox + "/_sandbox/clock", "sandbox")
+
+    def _run(self, name: str, module: str, *arguments: str) -> None:
+        inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+        with (self.folder / f"{name}.log").open("ab") as log, hold_stop_signals():
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                cwd=ROOT,
+                env={**inherited, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C at the terminal must not reach them: `stop` stops them in order.
+                start_new_session=True,
+            )
+            self._processes.append((name, process))
+
+    def _await(self, url: str, name: str) -> None:
+        process = self._processes[-1][1]
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline and process.poll() is None:
+            with contextlib.suppress(requests.RequestException):
+                if requests.get(url, timeout=REQUEST_TIMEOUT).ok:
+                    return
+            time.sleep(POLL_INTERVAL)
+        raise NotStarted(f"{name} did not start; its log is {self.folder / (name + '.log')}")
+
+    def dead(self) -> str | None:
+        """The name of a process that has ended by itself; None if all run."""
+        return next((name for name, process in self._processes if process.poll() is not None), None)
+
+    def tail(self, lines: int = 20) -> str:
+        """The last lines of every log, to be shown when a temporary folder is gone."""
+        parts = []
+        for log in sorted(self.folder.glob("**/*.log")):
+            last = log.read_text(errors="replace").splitlines()[-lines:]
+            parts.append("\n".join([f"--- {log.name}", *last]))
+        return "\n".join(parts)
+
+    def stop(self) -> None:
+        """Stop workers and web first, then the sandbox, Valkey last. Signals are ignored."""
+        with hold_stop_signals(deliver=False):
+            for _, process in reversed(self._processes):
+                if process.poll() is None:
+                    process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(STOP_TIMEOUT)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+            self._processes.clear()
+            self.valkey.stop()
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
+
+    def __enter__(self) -> Stack:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def _refuse_taken(port: int) -> None:
+    """Raises NotStarted if the port is in use, before anything is started."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers set it
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise NotStarted(
+                f"port {port} is in use: end what uses it, or choose another"
+            ) from None

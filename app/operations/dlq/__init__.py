@@ -1,0 +1,1 @@
+"""Use cases of the dead-letter queue: select, preview, replay, discard."""

@@ -1,0 +1,41 @@
+"""Discard dead letters: for good, and with a line in the timeline that says why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from app.domain.snapshot import SessionKey
+from app.ledger.ledger import Ledger
+from app.ledger.rows import Discarded
+from app.operations.batches import batches
+from app.queue.dead_letters import DeadLetter
+from app.queue.model import EFFECTS
+from app.queue.transitions import JobQueue
+
+BATCH_SIZE = 100
+
+
+def discard(
+    queue: JobQueue, ledger: Ledger, letters: Iterable[DeadLetter], why: str, now: int
+) -> int:
+    """Remove the letters; returns how many were still dead. `now` is in Unix seconds.
+
+    The timeline is written first: a crash in between leaves the letter, and a second line later.
+    """
+    discarded = 0
+    for batch in batches(letters, BATCH_SIZE):
+        ledger.record_discarded([_discarded(letter, ledger) for letter in batch], why, now)
+        if queue.spec == EFFECTS:  # else the clock would find them pending and queue them again
+            for letter in batch:
+                ledger.mark_effect(letter.id, "dropped", now)
+        discarded += queue.discard([letter.id for letter in batch])
+    return discarded
+
+
+def _discarded(letter: DeadLetter, ledger: Ledger) -> Discarded:
+    payload = letter.payload
+    account, livemode = str(payload.get("account", "")), bool(payload.get("livemode", False))
+    session_id, reference = str(payload.get("session_id", "")), payload.get("reference")
+    if reference is None:  # most effects name none, and a redacted session's letters no more
+        reference = ledger.reference_of(SessionKey(session_id, account, livemode))
+    return Discarded(letter.id, account, livemode, reference, session_id)

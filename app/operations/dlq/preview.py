@@ -1,0 +1,80 @@
+"""What a replay would change, by reference, without doing it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from app.domain.errors import UnreadableEvent
+from app.domain.event import SessionEvent
+from app.domain.reconcile import Known, reconcile, reference_of
+from app.domain.session import Observation
+from app.domain.standing import ReferenceKey, Standing
+from app.ledger.ledger import Ledger
+from app.operations.batches import batches
+from app.queue.dead_letters import DeadLetter
+
+# Events that one statement asks for: databases limit its parameters.
+BATCH_SIZE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One reference's standing now and after a replay of its letters."""
+
+    reference: str | None  # None: letters of sessions that name no reference
+    account: str
+    livemode: bool
+    letters: int
+    before: Standing | None
+    after: Standing | None
+
+    @property
+    def changes(self) -> bool:
+        """Whether the standing of the reference would change."""
+        return self.before != self.after
+
+
+def preview(letters: Iterable[DeadLetter], ledger: Ledger, now: int) -> Iterator[Preview]:
+    """For each reference that the letters are about, what replaying them all would make of it.
+
+    A letter that this version cannot read counts for nobody: it would fail again. `now` is in Unix
+    seconds.
+    """
+    observations = _observations(letters)
+    known = _look_up(observations, ledger)
+    outcome = reconcile(known, observations, policy=None, now=now)
+    sessions = {**known.sessions, **outcome.sessions}
+    standings = {**known.standings, **outcome.standings}
+    # A session that a letter moves to another reference changes both, and counts for the new one.
+    counted = Counter(reference_of(sessions.get(one.key)) for one in observations)
+    left = {reference_of(known.sessions.get(one.key)) for one in observations}
+    for key in sorted(key for key in {*counted, *left} if key is not None):
+        yield _preview_one(key, counted[key], known.standings.get(key), standings.get(key))
+    if counted[None]:
+        yield Preview(None, "", observations[-1].snapshot.livemode, counted[None], None, None)
+
+
+def _observations(letters: Iterable[DeadLetter]) -> list[Observation]:
+    found = []
+    for letter in letters:
+        with suppress(UnreadableEvent):
+            found.append(SessionEvent.from_dict(letter.payload).observation())
+    return found
+
+
+def _look_up(observations: Sequence[Observation], ledger: Ledger) -> Known:
+    parts = [ledger.look_up(batch) for batch in batches(observations, BATCH_SIZE)]
+    return Known(
+        applied_events=frozenset().union(*(part.applied_events for part in parts)),
+        sessions={key: session for part in parts for key, session in part.sessions.items()},
+        standings={key: standing for part in parts for key, standing in part.standings.items()},
+    )
+
+
+def _preview_one(
+    key: ReferenceKey, letters: int, before: Standing | None, after: Standing | None
+) -> Preview:
+    return Preview(key.reference, key.account, key.livemode, letters, before, after)

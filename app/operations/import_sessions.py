@@ -1,0 +1,105 @@
+"""Import an account: every session that Stripe has, into the ledger, as the API answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from app.domain.errors import UnreadableEvent
+from app.domain.modes import mode_name
+from app.ledger.ledger import Ledger
+from app.stripe.client import Page
+from app.stripe.errors import SessionMissing
+from app.stripe.retrying import StripeLists, named
+
+PAGE_SIZE = 100  # Stripe's own limit
+
+
+@dataclass(frozen=True, slots=True)
+class ImportProgress:
+    """How far an import has come."""
+
+    resumed: bool  # from the point at which an earlier one was interrupted
+    sessions: int = 0
+    unreadable: int = 0  # not of the form Stripe documents: left out
+    reached: int | None = None  # when the last of them was created, in Unix seconds
+
+
+class SessionImport:
+    """One run through Stripe's sessions, newest first. It can be interrupted, and run twice.
+
+    A session that is opened while it is interrupted comes by webhook or backfill.
+    """
+
+    def __init__(
+        self,
+        stripe: StripeLists,
+        ledger: Ledger,
+        *,
+        livemode: bool,
+        now: Callable[[], float],
+        report: Callable[[str], None] = lambda what: None,
+    ) -> None:
+        """`livemode` is the mode of Stripe's key; `now` gives Unix seconds.
+
+        `report` is told which session is left out, and why.
+        """
+        self._stripe = stripe
+        self._ledger = ledger
+        self._now = now
+        self._report = report
+        self._cursor = f"import_{mode_name(livemode)}"
+
+    def steps(self, restart: bool = False) -> Iterator[ImportProgress]:
+        """Go on where the last run was interrupted, unless `restart`; yields after each page.
+
+        Raises StripeUnavailable, StripeRefused and the ledger's errors; what was yielded by then
+        is in the ledger.
+        """
+        after = "" if restart else self._ledger.cursors.get(self._cursor) or ""
+        page, resumed = self._first(after)
+        so_far = ImportProgress(resumed)
+        while page.items:
+            imported = self._apply(page)
+            so_far = replace(
+                so_far,
+                sessions=so_far.sessions + imported,
+                unreadable=so_far.unreadable + len(page.items) - imported,
+                reached=page.items[-1].get("created"),
+            )
+            after = page.items[-1]["id"] if page.has_more else ""
+            self._ledger.cursors.set(self._cursor, after, int(self._now()))
+            yield so_far
+            if not after:
+                return
+            page = self._list(after)
+        self._ledger.cursors.set(self._cursor, "", int(self._now()))
+        yield so_far
+
+    def _first(self, after: str) -> tuple[Page, bool]:
+        """The page to begin with, and whether it goes on from an earlier run."""
+        if after:
+            try:
+                return self._list(after), True
+            except SessionMissing:
+                pass  # the cursor is another account's
+        return self._list(""), False
+
+    def _list(self, after: str) -> Page:
+        return self._stripe.list_sessions(
+            {"limit": PAGE_SIZE, **({"starting_after": after} if after else {})}
+        )
+
+    def _apply(self, page: Page) -> int:
+        """Into the ledger; returns how many could be read."""
+        observations = []
+        for session in page.items:
+            try:
+                observations.append(self._stripe.observe(session, page.date))
+            except UnreadableEvent as error:
+                self._report(f"left out: {named(session)}: {error}")
+        # No policy: nobody is notified of old news, and nothing is asked of Stripe because of it.
+        self._ledger.apply(observations, policy=None, now=int(self._now()))
+        # Stripe was asked just now: the sweep need not do so again soon.
+        self._ledger.polling.mark_checked([one.key for one in observations], int(self._now()))
+        return len(observations)

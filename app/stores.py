@@ -1,0 +1,95 @@
+"""Opens all that the settings name: Redis, the ledger, Stripe. The one place that does.
+
+Addresses were judged when the settings were read. Everything connects at its first use, so nothing
+has to be up yet, and a process opens its stores after its fork.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from redis import Redis
+from redis import asyncio as redis_asyncio
+from sqlalchemy import Engine
+
+from app.domain.errors import Misconfigured
+from app.ledger.engine import open_engine
+from app.ledger.ledger import Ledger
+from app.queue.connection import open_async_redis, open_redis
+from app.queue.dead_letters import DeadLetters
+from app.queue.model import EFFECTS, EVENTS
+from app.queue.transitions import AsyncJobQueue, JobQueue
+from app.settings import Settings
+from app.stripe.client import StripeApi, open_stripe
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What a process reads and writes."""
+
+    settings: Settings
+    redis: Redis
+    engine: Engine
+    ledger: Ledger
+    events: JobQueue
+    effects: JobQueue
+    stripe: StripeApi | None  # None without STRIPE_API_KEY
+
+    def queue(self, name: str) -> JobQueue:
+        """The queue of this name: `events` or `effects`."""
+        return {EVENTS.name: self.events, EFFECTS.name: self.effects}[name]
+
+    def dead_letters(self, name: str) -> DeadLetters:
+        """The dead letters of the queue of this name."""
+        return DeadLetters(self.redis, self.queue(name).spec)
+
+    def require_stripe(self) -> StripeApi:
+        """Stripe's API. Raises Misconfigured if there is no key."""
+        if self.stripe is None:
+            raise Misconfigured(["STRIPE_API_KEY is not set"])
+        return self.stripe
+
+    def stripe_for(self, livemode: bool) -> StripeApi | None:
+        """Stripe's API for sessions of one mode; None without a key of that mode."""
+        return self.stripe if livemode == self.settings.livemode else None
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+        self.redis.close()
+
+
+def open_stores(settings: Settings, *, patience: float | None = None) -> Stores:
+    """The stores of the settings; `patience` is how many seconds the ledger waits for a lock.
+
+    Raises Misconfigured if an address cannot be used.
+    """
+    redis = open_redis(str(settings.redis_url), verify=settings.redis_verify)
+    engine = open_engine(str(settings.database_url), patience=patience)
+    return Stores(
+        settings=settings,
+        redis=redis,
+        engine=engine,
+        ledger=Ledger(engine),
+        events=JobQueue(redis, EVENTS),
+        effects=JobQueue(redis, EFFECTS),
+        stripe=open_stripe(settings),
+    )
+
+
+def open_async_events(settings: Settings) -> tuple[redis_asyncio.Redis, AsyncJobQueue]:
+    """The queue of events for the running event loop, and its client, which the caller closes."""
+    redis = open_async_redis(str(settings.redis_url), verify=settings.redis_verify)
+    return redis, AsyncJobQueue(redis, EVENTS)
+
+
+@contextmanager
+def opened_stores(settings: Settings) -> Iterator[Stores]:
+    """The stores, closed at the end of the block."""
+    stores = open_stores(settings)
+    try:
+        yield stores
+    finally:
+        stores.close()

@@ -1,0 +1,98 @@
+"""Stripe's exceptions as ours: what passes with time, what does not, and what Stripe answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import stripe
+
+from app.domain.errors import IdentityError, Permanent, Transient
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorAnswer:
+    """What Stripe answered, for the caller who asked: its text may quote what the caller sent."""
+
+    status: int | None = None
+    error: Mapping[str, Any] | None = None  # None if the answer is not of Stripe's shape
+    retry_after: str | None = None  # seconds, if Stripe said so
+
+
+NO_ANSWER = ErrorAnswer()
+
+
+class StripeFailure(IdentityError):
+    """A call to Stripe failed. The text is built from codes; `answer` is for the caller only."""
+
+    def __init__(self, message: str, answer: ErrorAnswer = NO_ANSWER) -> None:
+        """`message` must quote nothing of what was sent or answered."""
+        super().__init__(message)
+        self.answer = answer
+
+    @property
+    def status(self) -> int | None:
+        """Stripe's HTTP status; None if it did not answer."""
+        return self.answer.status
+
+    @property
+    def code(self) -> str | None:
+        """Stripe's error code; None if it gave none."""
+        return None if self.answer.error is None else self.answer.error.get("code")
+
+
+class StripeUnavailable(StripeFailure, Transient):
+    """Stripe cannot be reached, limits us, or failed itself: tried again later."""
+
+
+class StripeRefused(StripeFailure, Permanent):
+    """Stripe will not do it: look at the code, and at the key's rights."""
+
+
+class SessionMissing(StripeRefused):
+    """Stripe does not know the session: it is another account's, or another mode's."""
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Stripe's exceptions as ours; the text is built from its codes, never from its message."""
+    try:
+        yield
+        return
+    except AttributeError:
+        # The package cannot take an error of another shape than Stripe's: a proxy's, most likely.
+        failure: StripeFailure = StripeUnavailable(
+            "the answer is not Stripe's: is a proxy in between?"
+        )
+    except stripe.APIConnectionError:
+        failure = StripeUnavailable("Stripe is out of reach")
+    except stripe.StripeError as error:
+        failure = _translate(error)
+    # Outside of the handler: Stripe's exception, whose text may quote the person, is not chained.
+    raise failure from None
+
+
+def _translate(error: stripe.StripeError) -> StripeFailure:
+    status = error.http_status
+    message = f"Stripe answered {status} {error.code or type(error).__name__}"
+    answer = ErrorAnswer(status, _error_of(error.json_body), _retry_after(error.headers))
+    # Under 400: a page of a proxy, not Stripe's answer.
+    # 409: another call with the same idempotency key is under way.
+    if status is None or status < 400 or status in (409, 429) or status >= 500:
+        return StripeUnavailable(message, answer)
+    if error.code == "resource_missing":
+        return SessionMissing(message, answer)
+    return StripeRefused(message, answer)
+
+
+def _error_of(body: object) -> Mapping[str, Any] | None:
+    error = body.get("error") if isinstance(body, Mapping) else None
+    return error if isinstance(error, Mapping) else None
+
+
+def _retry_after(headers: Mapping[str, str] | None) -> str | None:
+    found = {name.lower(): value for name, value in (headers or {}).items()}.get("retry-after", "")
+    return found if re.fullmatch(r"[0-9]{1,5}", found) else None

@@ -1,0 +1,71 @@
+"""Stripe's lists for long work: if Stripe is away or limits us, wait and ask again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from app.domain.fields import ID
+from app.domain.session import Observation
+from app.stripe.client import Page, StripeApi
+from app.stripe.errors import StripeUnavailable
+
+# Seconds before Stripe is asked again, growing: four minutes in all, then somebody should look.
+PAUSES = (1, 2, 4, 8, 15, 30, 60, 60, 60)
+
+
+def named(item: Mapping[str, Any]) -> str:
+    """The id of an object that cannot be read, if it has one."""
+    id = item.get("id")
+    return id if isinstance(id, str) and ID.match(id) else "one without an id"
+
+
+class StripeLists(Protocol):
+    """What Stripe keeps of the account, a page at a time."""
+
+    def list_events(self, params: dict[str, Any]) -> Page:
+        """Events, newest first."""
+
+    def list_sessions(self, params: dict[str, Any]) -> Page:
+        """Sessions, newest first."""
+
+    def observe(self, session: Mapping[str, Any], date: int) -> Observation:
+        """What a listed session lets us see."""
+
+
+class RetryingStripe:
+    """Stripe's lists, with pauses. Raises StripeUnavailable after the last of them."""
+
+    def __init__(
+        self,
+        stripe: StripeApi,
+        report: Callable[[str], None] = lambda why: None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`report` is told before each pause why there is one, and how long it is."""
+        self._stripe = stripe
+        self._report = report
+        self._sleep = sleep
+
+    def list_events(self, params: dict[str, Any]) -> Page:
+        """As StripeApi's."""
+        return self._ask(lambda: self._stripe.list_events(params))
+
+    def list_sessions(self, params: dict[str, Any]) -> Page:
+        """As StripeApi's."""
+        return self._ask(lambda: self._stripe.list_sessions(params))
+
+    def observe(self, session: Mapping[str, Any], date: int) -> Observation:
+        """As StripeApi's."""
+        return self._stripe.observe(session, date)
+
+    def _ask(self, ask: Callable[[], Page]) -> Page:
+        for pause in PAUSES:
+            try:
+                return ask()
+            except StripeUnavailable as error:
+                why = "Stripe limits our requests" if error.status == 429 else str(error)
+                self._report(f"{why}: asked again in {pause} s")
+                self._sleep(pause)
+        return ask()

@@ -1,0 +1,46 @@
+"""What the doctor finds in the ledger."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from app.domain.durations import DAY
+from tests.doctor.deployment import Deployment, assert_is
+
+
+def test_a_database_that_was_never_migrated_is_wrong(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.db").touch()
+    found = deployment.examine(DATABASE_URL=f"sqlite:///{tmp_path / 'empty.db'}")
+    assert_is(found["database"], "wrong", "no revision", "migrate")
+    assert_is(found["last event"], "warning", "not checked", "not migrated")
+
+
+def test_live_sessions_with_a_test_key_are_wrong(deployment: Deployment) -> None:
+    deployment.apply(int(time.time()), livemode=True)
+    assert_is(deployment.examine()["key mode"], "wrong", "test key", "1 live and 0 test")
+
+
+def test_test_sessions_alone_with_a_live_key_are_warned_about(deployment: Deployment) -> None:
+    deployment.apply(int(time.time()))
+    deployment.environment["STRIPE_API_KEY"] = "sk_live_PLANTED"
+    assert_is(deployment.examine()["key mode"], "warning", "live-mode endpoint")
+    deployment.apply(int(time.time()), livemode=True, session="vs_2")
+    assert_is(deployment.examine()["key mode"], "ok", "1 live and 1 test")
+
+
+def test_a_ledger_that_hears_nothing_for_a_day_is_warned_about(deployment: Deployment) -> None:
+    assert_is(deployment.examine()["last event"], "warning", "none has ever")
+    deployment.apply(int(time.time()) - 2 * DAY)
+    assert_is(deployment.examine()["last event"], "warning", "48 h ago", "backfill")
+    deployment.apply(int(time.time()) - DAY // 2)
+    assert_is(deployment.examine()["last event"], "ok", "12 h ago")
+
+
+def test_a_redaction_that_stripe_does_not_finish_is_wrong(deployment: Deployment) -> None:
+    deployment.apply(int(time.time()) - 3 * DAY, redaction="processing")
+    assert_is(deployment.examine()["redactions"], "ok")
+    deployment.apply(int(time.time()) - 5 * DAY, redaction="processing", session="vs_2")
+    assert_is(deployment.examine()["redactions"], "wrong", "1 not finished")

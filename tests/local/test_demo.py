@@ -1,0 +1,51 @@
+"""The demo's comparison of the ledger with Stripe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from app.domain.standing import Standing
+from app.local.demo import Comparison
+from app.local.sandbox_client import Truth
+
+STANDING = Standing("verified", "vs_1", 10, 10, 1, None, "none", None, 3)
+TRUTH = Truth("verified", "vs_1", None, 1, None)
+
+
+def test_a_comparison_matches_where_the_ledger_says_what_stripe_says() -> None:
+    assert Comparison("user_1", STANDING, TRUTH).matches
+
+
+@pytest.mark.parametrize(
+    "standing",
+    [
+        None,
+        replace(STANDING, status="processing"),
+        replace(STANDING, session_id="vs_2"),
+        replace(STANDING, session_id=None),
+        replace(STANDING, attempts=2),
+        replace(STANDING, last_error_code="abandoned"),
+        replace(STANDING, redaction="redacted"),
+    ],
+    ids=["none", "status", "session", "no session", "attempts", "last error", "redaction"],
+)
+def test_a_comparison_does_not_match_where_anything_differs(standing: Standing | None) -> None:
+    assert not Comparison("user_1", standing, TRUTH).matches
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [
+        {"status": "canceled"},
+        {"session_id": "vs_2"},
+        {"last_error": "abandoned"},
+        {"attempts": 0},
+        {"redaction": "processing"},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_a_comparison_does_not_match_where_stripe_says_otherwise(truth: dict[str, Any]) -> None:
+    assert not Comparison("user_1", STANDING, replace(TRUTH, **truth)).matches

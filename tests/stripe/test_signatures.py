@@ -1,0 +1,131 @@
+"""Only what Stripe has signed passes, and all else is one error."""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import sha256
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.datastructures import Secret
+from stripe import WebhookSignature
+
+from app.domain.errors import BadSignature
+from app.stripe.signatures import TOLERANCE, verify
+
+NOW = 1_700_000_000
+SECRETS = (Secret("whsec_current"), Secret("whsec_rolled"))
+BODY = '{"id": "evt_1", "name": "Jürgen 用户"}'
+
+
+def header(body: str = BODY, secret: Secret = SECRETS[0], at: int = NOW) -> str:
+    """What Stripe's own package makes."""
+    made: str = WebhookSignature.generate_signature_header(body, str(secret), at)
+    return made
+
+
+def assert_bad(body: bytes, told: str, now: float = NOW) -> str:
+    with pytest.raises(BadSignature) as refusal:
+        verify(body, told, SECRETS, now)
+    return str(refusal.value)
+
+
+@given(body=st.text(), secret=st.sampled_from(SECRETS), age=st.integers(-TOLERANCE, TOLERANCE))
+def test_what_stripes_package_signs_passes(body: str, secret: Secret, age: int) -> None:
+    assert verify(body.encode(), header(body, secret, NOW - age), SECRETS, NOW) == body
+
+
+@given(data=st.data())
+def test_a_changed_byte_fails(data: st.DataObject) -> None:
+    body = bytearray(BODY.encode())
+    at = data.draw(st.integers(0, len(body) - 1))
+    body[at] ^= data.draw(st.integers(1, 255))
+    assert_bad(bytes(body), header())
+
+
+@given(cut=st.integers(1, len(BODY.encode())))
+def test_a_body_cut_short_fails(cut: int) -> None:
+    assert_bad(BODY.encode()[:-cut], header())
+
+
+@given(data=st.data())
+def test_a_changed_digit_of_the_signature_fails(data: st.DataObject) -> None:
+    start, _, signature = header().rpartition("=")
+    at = data.draw(st.integers(0, len(signature) - 1))
+    digit = data.draw(st.sampled_from("0123456789abcdefX").filter(lambda d: d != signature[at]))
+    assert_bad(BODY.encode(), f"{start}={signature[:at]}{digit}{signature[at + 1 :]}")
+
+
+@given(body=st.binary(), told=st.text())
+def test_anything_at_all_is_told_as_a_bad_signature(body: bytes, told: str) -> None:
+    assert_bad(body, told)
+
+
+PART = st.sampled_from(["t=", "v1=", "v0=", "t", "v1", "=", ",", " ", str(NOW), header()[-64:]])
+
+
+@given(body=st.binary(), told=st.lists(PART | st.text(max_size=5)).map("".join))
+def test_anything_like_a_header_is_told_as_a_bad_signature(body: bytes, told: str) -> None:
+    assert_bad(body, told)
+
+
+@given(told=st.lists(PART | st.just(header())).map("".join))
+def test_parts_of_a_good_header_pass_or_are_a_bad_signature(told: str) -> None:
+    try:
+        assert verify(BODY.encode(), told, SECRETS, NOW) == BODY
+    except BadSignature:
+        assert told != header()
+
+
+@given(body=st.binary())
+def test_a_signed_body_that_is_not_utf_8_is_a_bad_signature(body: bytes) -> None:
+    body += b"\xff"
+    mac = hmac.new(b"whsec_current", b"%d." % NOW + body, sha256).hexdigest()
+    assert "UTF-8" in assert_bad(body, f"t={NOW},v1={mac}")
+
+
+@pytest.mark.parametrize("age", [TOLERANCE + 1, -TOLERANCE - 1, NOW, 10**6])
+def test_beyond_the_tolerance_fails_either_way(age: int) -> None:
+    assert "clock" in assert_bad(BODY.encode(), header(at=NOW - age))
+
+
+@pytest.mark.parametrize(
+    "told", [header().replace(",", ", "), header().replace(",", " ,  "), f" {header()} "]
+)
+def test_spaces_between_the_parts_are_no_fault(told: str) -> None:
+    assert verify(BODY.encode(), told, SECRETS, NOW) == BODY
+
+
+def test_parts_that_stripe_may_add_are_no_fault() -> None:
+    told = f"{header()},v0=abc,v2=def,v1={'0' * 64}"
+    assert verify(BODY.encode(), told, SECRETS, NOW) == BODY
+
+
+def test_two_times_fail_even_where_one_of_them_is_right() -> None:
+    old = NOW - 9_999
+    assert_bad(BODY.encode(), f"t={NOW},{header(at=old)}")
+    assert_bad(BODY.encode(), f"{header(at=old)},t={NOW}")
+    assert_bad(BODY.encode(), f"t={NOW},{header()}")
+
+
+def test_without_secrets_nothing_passes() -> None:
+    with pytest.raises(BadSignature):
+        verify(BODY.encode(), header(), (), NOW)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (BODY.encode(), header(secret=Secret("whsec_unknown"))),
+        (BODY.encode(), f"t={NOW},v1=PLANTED"),
+        (BODY.encode(), "PLANTED"),
+        (b"PLANTED \xff", header()),
+    ],
+)
+def test_a_refusal_quotes_nothing(body: bytes, told: str) -> None:
+    with pytest.raises(BadSignature) as refusal:
+        verify(body, told, SECRETS, NOW)
+    text = str(refusal.value)
+    assert not any(part in text for part in ("PLANTED", "whsec", "Jürgen"))
+    assert refusal.value.__suppress_context__ or refusal.value.__context__ is None
