@@ -1,7 +1,7 @@
 # What a developer types. `.ci/run` calls the same targets on a clean checkout.
 PYTHON = .venv/bin/python
 
-.PHONY: help install check format lint floors types locks test slow coverage
+.PHONY: help install check format lint floors types locks test slow coverage bench smoke
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -39,3 +39,9 @@ coverage:  ## How much of app/ and workers/ the tests run; fails under the floor
 	rm -f .coverage .coverage.*
 	$(PYTHON) -m pytest --cov --cov-report= --cov-fail-under=0
 	.venv/bin/coverage report --fail-under=95
+
+bench:  ## The benchmarks of README's table: half an hour, on a machine that does nothing else
+	$(PYTHON) -m tests.benchmarks --json bench.json --svg docs/benchmarks.svg
+
+smoke:  ## The benchmarks, too short to measure: does it all still work?
+	$(PYTHON) -m tests.benchmarks --quick

@@ -12,7 +12,7 @@ import structlog
 def configure(log_format: str, stream: TextIO = sys.stdout) -> None:
     """Set structlog up for this process, `json` or `text`, and route the libraries' through it.
 
-    Libraries log warnings and worse only: RQ's and uvicorn's lines of every job and request hold
+    Libraries log warnings and worse only: RQ's and uvicorn's lines about each job and request hold
     arguments and addresses.
     """
     shared: list[structlog.typing.Processor] = [
@@ -42,7 +42,7 @@ def configure(log_format: str, stream: TextIO = sys.stdout) -> None:
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
         )
     )
-    # By the handler too: RQ gives its own loggers a level, which goes before the root's.
+    # On the handler too: RQ sets a level on its own loggers, which overrides the root's.
     handler.setLevel(logging.WARNING)
     root = logging.getLogger()
     root.handlers = [handler]
@@ -52,7 +52,7 @@ def configure(log_format: str, stream: TextIO = sys.stdout) -> None:
 def _without_traceback(
     logger: object, name: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """A traceback can quote arguments: the error's class is what a line may tell."""
+    """A traceback can quote arguments: a line has the error's class only."""
     event.pop("stack_info", None)
     error = event.pop("exc_info", None)
     if isinstance(error, tuple):
@@ -65,6 +65,6 @@ def _without_traceback(
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
-    """A logger whose lines say which part speaks."""
+    """A logger whose lines name the part that writes them."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(part=name)
     return logger

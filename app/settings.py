@@ -17,7 +17,7 @@ from app.domain.errors import Misconfigured
 
 T = TypeVar("T")
 
-# A token that can be guessed is none: 16 characters of a random one are out of reach.
+# A random token of 16 characters cannot be guessed.
 MIN_TOKEN = 16
 # Bytes. Standard Webhooks asks for a secret of 24 to 64.
 MIN_NOTIFY_KEY = 24
@@ -74,7 +74,7 @@ class Settings:
     def from_environment(
         cls, environment: Mapping[str, str], *, needed: Collection[str] = ()
     ) -> Settings:
-        """Read every variable; `needed` names those this process cannot do without.
+        """Read every variable; `needed` names those that this process cannot start without.
 
         Raises Misconfigured with a line for each that is missing or wrong, all at once.
         """
@@ -113,7 +113,7 @@ class _Reader:
             lease_seconds=self.read("LEASE_SECONDS", _whole(2, 3600), 60),
             log_format=self.read("LOG_FORMAT", _choice("json", "text"), "json"),
         )
-        # A dyno's disk is gone with the dyno, and so would the ledger be.
+        # A dyno's disk is lost with the dyno, and the ledger would be too.
         wrong = any(problem.startswith("DATABASE_URL ") for problem in self.problems)
         sqlite = str(settings.database_url).startswith("sqlite")
         if self.environment.get("DYNO") and sqlite and not wrong:
@@ -132,7 +132,7 @@ class _Reader:
             return default
         try:
             return convert(text)
-        except ValueError as error:  # its text is one of ours below, and holds no value
+        except ValueError as error:  # its text is one of those below, and holds no value
             self.problems.append(f"{name} {error}")
             return default
 
@@ -199,7 +199,7 @@ def _http_url(text: str) -> str:
 
 def _callback_url(text: str) -> str:
     _http_url(text)
-    return text  # a slash at its end is a part of the path, and no redirect is followed
+    return text  # a slash at its end is part of the path, and no redirect is followed
 
 
 def _redis_url(text: str) -> Secret:
@@ -212,10 +212,10 @@ def _database_url(text: str) -> Secret:
     return Secret(text)
 
 
-def _whole(least: int, most: int) -> Callable[[str], int]:
+def _whole(minimum: int, maximum: int) -> Callable[[str], int]:
     def convert(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
-            raise ValueError(f"has to be a whole number from {least} to {most}")
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not minimum <= int(text) <= maximum:
+            raise ValueError(f"has to be a whole number from {minimum} to {maximum}")
         return int(text)
 
     return convert

@@ -75,8 +75,7 @@ def purge(effect: PendingEffect, context: Context) -> Outcome:
             notifies = payload.get("kind") in NOTIFICATIONS
             if payload.get("session_id") == effect.session_id and not notifies:
                 bare = {"reference": None, "reference_source": 0}
-                kept = {name: bare.get(name, value) for name, value in payload.items()}
-                queue.rewrite(letter.id, kept)
+                queue.rewrite(letter.id, [bare.get(name, payload[name]) for name in payload])
     return "done"
 
 

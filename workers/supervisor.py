@@ -17,15 +17,15 @@ from app.logs import get_logger
 log = get_logger("supervisor")
 
 # Heroku kills 30 s after SIGTERM: children get 22, so that we end within 25.
-DRAIN = 22.0
-# Seconds over its time limit after which a job counts as hanging: no signal reaches it.
+DRAIN_TIMEOUT = 22.0
+# Seconds past its time limit after which a job counts as hanging: no signal reaches it.
 HANG_GRACE = 5.0
-# A child that dies young is started again after a second, doubling to half a minute.
-YOUNG, FIRST_DELAY, MAX_DELAY = 10.0, 1.0, 30.0
-LOOK_EVERY = 0.5
+# Seconds. A child that dies sooner is started again after a second, doubling to half a minute.
+MIN_UPTIME, FIRST_DELAY, MAX_DELAY = 10.0, 1.0, 30.0
+POLL_INTERVAL = 0.5
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-# A child's work. It is told when its present job must be over (monotonic seconds; 0 for never).
+# A child's work. It keeps its argument at its current job's deadline (monotonic seconds; 0: none).
 Work = Callable[[ctypes.c_double], None]
 
 
@@ -52,21 +52,21 @@ class Supervisor:
         self._fork = multiprocessing.get_context("fork")
 
     def run(self) -> None:
-        """Until SIGTERM or SIGINT; returns when every child has ended."""
+        """Run until SIGTERM or SIGINT; returns when every child has ended."""
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         while not self._stopping:
             self.run_once()
             sentinels = [child.process.sentinel for child in self._children if child.process]
-            wait(sentinels, LOOK_EVERY)
+            wait(sentinels, POLL_INTERVAL)
         self._drain()
 
     def run_once(self) -> None:
-        """Start what is not running and may, and kill what hangs."""
+        """Start children whose delay is over, and kill those that hang."""
         now = time.monotonic()
         for child in self._children:
             if child.process is not None and not child.process.is_alive():
-                self._note_death(child, now)
+                self._record_death(child, now)
             if child.process is None and now >= child.start_at:
                 self._start(child, now)
             over_by = child.over_by.value
@@ -77,8 +77,8 @@ class Supervisor:
     def _start(self, child: Child, now: float) -> None:
         child.over_by.value = 0.0
         child.process = self._fork.Process(target=_run_child, args=(child,), name=child.name)
-        # Held back until the child has put its own handlers in place of ours, which would swallow
-        # a stop signal that comes between.
+        # Blocked until the child has replaced our handlers by its own: ours would swallow a stop
+        # signal that comes in between.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             child.process.start()
@@ -87,12 +87,11 @@ class Supervisor:
         child.started = now
         log.info("child started", child=child.name, pid=child.process.pid)
 
-    def _note_death(self, child: Child, now: float) -> None:
+    def _record_death(self, child: Child, now: float) -> None:
         process = child.process
         if process is None:
             return
-        lived = now - child.started
-        if lived > YOUNG:
+        if now - child.started > MIN_UPTIME:
             child.delay, child.start_at = FIRST_DELAY, now
         else:
             child.start_at = now + child.delay
@@ -113,11 +112,11 @@ class Supervisor:
         for process in processes:
             if process.is_alive():
                 process.terminate()
-        deadline = time.monotonic() + DRAIN
+        deadline = time.monotonic() + DRAIN_TIMEOUT
         for process in processes:
             process.join(max(0.0, deadline - time.monotonic()))
             if process.is_alive():
-                # Its jobs are taken up when their lease ends.
+                # Another worker takes its jobs when their lease ends.
                 log.warning("child did not finish; killed", child=process.name, pid=process.pid)
                 process.kill()
                 process.join()
@@ -131,11 +130,11 @@ def _run_child(child: Child) -> None:
     """In the child: its work, and an end without the parent's exit handlers."""
     # Until the work sets its own, a stop signal just ends us: nothing is held yet.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C; our parent tells us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C: our parent stops us
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     child.work(child.over_by)
 
 
 def orphaned(parent: int) -> bool:
-    """Whether the process `parent` that started us is gone: SIGKILL leaves it no last word."""
+    """Whether the process `parent` that started us is gone: after SIGKILL it cannot stop us."""
     return os.getppid() != parent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import Any
@@ -13,13 +13,13 @@ from redis.exceptions import OutOfMemoryError, RedisError
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 from rq.suspension import WORKERS_SUSPENDED
-from rq.timeouts import JobTimeoutException
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from rq.worker import WorkerStatus
 
 from app.domain.errors import QueueUnavailable
 from app.logs import get_logger
 from app.queue.connection import translated_errors
-from app.queue.model import Claimed, decode
+from app.queue.model import Call, Claimed, decode
 from app.queue.retry_policy import Bury, decide, describe
 from app.queue.transitions import JobQueue
 
@@ -33,15 +33,26 @@ LOOK_AT_SUSPENSION = 1.0
 # Seconds to wait for Redis to come back: first, and at most.
 FIRST_WAIT, MAX_WAIT = 0.5, 5.0
 
-Call = Callable[[str, list[Any]], None]
+Run = Callable[[Sequence[Call]], None]
 
 
 class StopWaiting(Exception):
     """A stop signal came while the worker held nothing: leave the wait."""
 
 
+class TimeLimit(UnixSignalDeathPenalty):
+    """RQ's, but for parts of a second as well."""
+
+    def setup_death_penalty(self) -> None:
+        """Have the exception raised in the main thread when the time is over."""
+        signal.signal(signal.SIGALRM, self.handle_death_penalty)
+        signal.setitimer(signal.ITIMER_REAL, self._timeout)
+
+
 class Worker(SimpleWorker):
     """Claims jobs of one queue, runs them in this process, and completes them."""
+
+    death_penalty_class = TimeLimit
 
     # RQ logs a job's description, and on failure its arguments.
     log_job_description = False
@@ -50,7 +61,7 @@ class Worker(SimpleWorker):
     def __init__(
         self,
         queue: JobQueue,
-        call: Call,
+        run: Run,
         *,
         lease: int,
         token: Callable[[], str],
@@ -59,7 +70,7 @@ class Worker(SimpleWorker):
         progress: Callable[[float], None] = lambda limit: None,
         abandoned: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`call(function, arguments)` runs a job. `lease` is in seconds.
+        """`run(calls)` runs one job, or several that stand or fall as one. `lease` is in seconds.
 
         `token` names a lease, `chance` spreads retries. `progress(limit)` is told before each job
         how long it may take, and 0 after it. The worker stops where `abandoned()`: its supervisor
@@ -74,10 +85,13 @@ class Worker(SimpleWorker):
         )
         # A claim names its worker, as RQ's own does.
         self.jobs = JobQueue(queue.connection, queue.spec, self.name)
-        self._call = call
+        self._run_calls = run
         self._lease = lease
         # Half a lease, so that a job begun in its first half ends within it.
         self.time_limit = max(1, min(queue.spec.time_limit, lease // 2))
+        # Less than that, so that after a batch that was too slow at least one job of it can be
+        # begun under the same lease: else the same batch would be claimed and fail for ever.
+        self.batch_limit = self.time_limit / 2
         self._token = token
         self._chance = chance
         self._clock = clock
@@ -160,32 +174,69 @@ class Worker(SimpleWorker):
         return self._run_batch(claimed, began)
 
     def _run_batch(self, claimed: list[Claimed], began: float) -> int:
-        """Run jobs one by one; those done are completed in one go, those not begun go back."""
-        token, done, run = claimed[0].token, [], 0
+        """Run the jobs together or, if that fails, one by one; returns how many were run.
+
+        Those that are done are completed in one go, and those that were not begun are released.
+        """
+        token = claimed[0].token
+        calls = self._decode(claimed)
+        if len(calls) > 1 and self._run_together(calls):
+            self.jobs.complete(token, [job.id for job, _ in calls])
+            return len(claimed)
+        done, begun = [], 0
         latest_start = began + self._lease - self.time_limit
-        for job in claimed:
+        for job, call in calls:
             if self._stop_requested or self._clock() > latest_start:
                 break
-            run += 1
-            if self._run(job):
+            begun += 1
+            if self._run_alone(job, call):
                 done.append(job.id)
         self.jobs.complete(token, done)
-        self.jobs.release(token, [job.id for job in claimed[run:]])
-        return run
+        self.jobs.release(token, [job.id for job, _ in calls[begun:]])
+        return len(claimed) - len(calls) + begun
 
-    def _run(self, job: Claimed) -> bool:
-        """True if the job is done; else it was deferred or buried."""
-        self._progress(self.time_limit)
+    def _decode(self, claimed: list[Claimed]) -> list[tuple[Claimed, Call]]:
+        """What the jobs ask for; one that cannot be read is buried, and holds up no other."""
+        calls = []
+        for job in claimed:
+            try:
+                calls.append((job, decode(job.data)))
+            except Exception as error:  # a ValueError, or JSON nested too deep
+                self._fail(job, error)
+        return calls
+
+    def _run_together(self, calls: list[tuple[Claimed, Call]]) -> bool:
+        """True if all are done; else none is, and each is to be run alone."""
         try:
-            with self.death_penalty_class(self.time_limit, JobTimeoutException, job_id=job.id):
-                function, arguments = decode(job.data)
-                self._call(function, arguments)
+            self._run_limited(calls, self.batch_limit)
+        except Exception as error:
+            error_class, message = describe(error)
+            log.warning(
+                "batch failed; its jobs are run one by one",
+                jobs=len(calls),
+                error_class=error_class,
+                error=message,
+            )
+            return False
+        return True
+
+    def _run_alone(self, job: Claimed, call: Call) -> bool:
+        """True if the job is done; else it was deferred or buried."""
+        try:
+            self._run_limited([(job, call)], self.time_limit)
         except Exception as error:
             self._fail(job, error)
             return False
+        return True
+
+    def _run_limited(self, calls: list[tuple[Claimed, Call]], limit: float) -> None:
+        """Run jobs within `limit` seconds. Raises what they raise."""
+        self._progress(limit)
+        try:
+            with self.death_penalty_class(limit, JobTimeoutException, job_id=calls[0][0].id):
+                self._run_calls([call for _, call in calls])
         finally:
             self._progress(0)
-        return True
 
     def _fail(self, job: Claimed, error: Exception) -> None:
         decision = decide(error, job.attempts, self._chance())

@@ -1,4 +1,4 @@
-"""`identity backfill`: enqueue the events that Stripe has and no delivery has brought."""
+"""`identity backfill`: enqueue the events at Stripe that no delivery brought."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.domain.durations import DAY, parse_duration
 from app.operations.backfill import Backfill, BackfillProgress
 from app.stripe.retrying import RetryingStripe
 
-# Seconds between two looks whether the workers have made room.
+# Seconds between checks of whether the queue has room.
 POLL_INTERVAL = 1.0
 
 
@@ -27,29 +27,29 @@ class Moment(click.ParamType[int]):
     name = "time"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        """Read what was typed; a usage error if it is not a time."""
+        """Parse the option; a usage error if it is not a time."""
         if isinstance(value, int):
             return value
         ago = parse_duration(str(value))
         if ago is not None:
             return int(time.time()) - ago
         try:
-            read = datetime.fromisoformat(str(value))
+            moment = datetime.fromisoformat(str(value))
         except ValueError:
             self.fail(f"{value!r} is not a time: write 90m, 12h, 3d or 2026-11-01", param, ctx)
-        return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp())
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 @click.command()
-@click.option("--since", type=Moment(), help="From when on: 3d, or 2026-11-01 (UTC).")
+@click.option("--since", type=Moment(), help="Where to start: 3d, or 2026-11-01 (UTC).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def backfill(since: int | None, as_json: bool) -> None:
-    """Take from Stripe's event list what neither the ledger nor the queue has.
+    """Queue the events in Stripe's list that neither the ledger nor the queue has.
 
-    Goes on from where the last one came to, or from --since; Stripe keeps events for 30 days. What
-    is missing goes the way of a delivery, so workers have to run. Dead letters stay where they are:
-    `dlq replay` is for them. May be broken off, and run twice. The clock does the same every five
-    minutes.
+    Continues where the last run ended, or starts at --since; Stripe keeps events for 30 days.
+    Missing events are processed like deliveries, so workers have to run. Dead letters stay where
+    they are: use `dlq replay`. It can be interrupted and run twice. The clock does the same every
+    five minutes.
     """
     with environment_stores() as stores, resumable_progress("Backfill") as bar:
         stripe = RetryingStripe(stores.require_stripe(), bar.report)
@@ -76,7 +76,7 @@ def follow(
 
 
 def summary(result: BackfillProgress, since: int | None) -> str:
-    """The result for people."""
+    """The result as text."""
     since_text = format_time(result.since)
     lines = [
         f"{result.missing} of Stripe's {result.events} events since {since_text} UTC "
@@ -85,5 +85,5 @@ def summary(result: BackfillProgress, since: int | None) -> str:
     if result.unreadable:
         lines.append(f"{result.unreadable} could not be read and were left out.")
     if since is not None and result.since > since + DAY:
-        lines.append("Stripe keeps events for 30 days. For what is older: `import`.")
+        lines.append("Stripe keeps events for 30 days. Use `import` for what is older.")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`identity demo`: the whole product, played through on this machine."""
+"""`identity demo`: run the whole product once on this machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.local.scenarios import scenarios
 from app.local.signals import raise_on_stop_signals
 from app.local.stack import NotStarted, Secrets, Stack
 
-# Rows of the table for people; every reference that does not match is shown all the same.
+# Rows of the table; a reference that does not match is always shown.
 MAX_ROWS = 60
 
 
@@ -43,16 +43,18 @@ class Summary:
     default=50,
     show_default=True,
     type=click.IntRange(1, 100_000),
-    help="Users whose lives are lived.",
+    help="Number of users to simulate.",
 )
-@click.option("--seed", default=1, show_default=True, help="Draws the lives and the disorder.")
+@click.option(
+    "--seed", default=1, show_default=True, help="Determines the scenarios and the disorder."
+)
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on one line.")
 def demo(references: int, seed: int, as_json: bool) -> None:
-    """Play the whole product through: no Stripe account, no network, nothing left behind.
+    """Run the whole product once: no Stripe account, no network, nothing left behind.
 
     Starts Valkey, a local stand-in for Stripe Identity, web and workers in a temporary folder;
-    opens sessions for a number of references and lives their lives; delivers every event signed,
-    many of them twice and out of order; breaks the handling of one session's events, mends it and
+    opens sessions for a number of references and acts as their users; delivers every event signed,
+    many of them twice and out of order; breaks the handling of one session's events, repairs it and
     replays them from the dead letters; and ends by comparing every reference with what Stripe says.
 
     Exit code 0 only if every reference agrees.
@@ -97,15 +99,13 @@ def _show(summary: Summary, comparisons: Iterable[Comparison]) -> None:
             table.add_row(*_cells(comparison))
     console.print(table)
     if summary.references > MAX_ROWS:
-        console.print(
-            f"The first {MAX_ROWS} of {summary.references}, and each that is not the same."
-        )
+        console.print(f"The first {MAX_ROWS} of {summary.references}, and each that differs.")
     console.print(
         f"{summary.matching} of {summary.references} references agree with Stripe, after "
-        f"{summary.deliveries} signed deliveries, {summary.duplicates} of them doubles, and "
+        f"{summary.deliveries} signed deliveries, {summary.duplicates} of them duplicates, and "
         f"{summary.replayed} dead letter(s) replayed, in {summary.seconds} s."
     )
-    console.print("Next: `python -m app dev` starts the same and stays, for your own hands.")
+    console.print("Next: `python -m app dev` starts the same and stays up, to try by hand.")
 
 
 def _cells(comparison: Comparison) -> tuple[str, ...]:

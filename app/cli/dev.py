@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
 
 from app.domain.errors import Misconfigured
-from app.local.signals import raise_on_stop_signals
+from app.local.signals import ignore_stop_signals, raise_on_stop_signals
 from app.local.stack import ROOT, NotStarted, Secrets, Stack
 from app.settings import Settings
 
@@ -21,21 +21,25 @@ FOLDER = ROOT / ".data"
 @click.command()
 @click.option("--port", default=8000, show_default=True, help="The web process' port.")
 @click.option("--sandbox-port", default=12111, show_default=True, help="The local Stripe's port.")
-@click.option("--folder", type=click.Path(path_type=Path), default=FOLDER, help="Keeps the data.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=FOLDER,
+    help="Where data and logs are kept.",
+)
 def dev(port: int, sandbox_port: int, folder: Path) -> None:
     """Start Valkey, a local Stripe Identity, web and workers, and stay until Ctrl-C.
 
-    Data and logs stay in .data/, so the next start finds them again. With a Stripe account, set
-    STRIPE_WEBHOOK_SECRET to what `stripe listen` prints: real test-mode events are then taken too.
+    Data and logs stay in .data/, and the next start uses them again. With a Stripe account, set
+    STRIPE_WEBHOOK_SECRET to what `stripe listen` prints, to accept real test-mode events too.
     """
-    kept = _secrets(folder)
-    own = os.environ.get("STRIPE_WEBHOOK_SECRET", "")
-    if own:
-        Settings.from_environment(
-            {"STRIPE_WEBHOOK_SECRET": own}
-        )  # raises Misconfigured if it is wrong
-        kept = Secrets(f"{kept.webhook},{own}", kept.api_key, kept.api_token)
-    stack = Stack(folder.resolve(), kept, web_port=port, sandbox_port=sandbox_port)
+    secrets = _secrets(folder)
+    own_secret = os.environ.get("STRIPE_WEBHOOK_SECRET", "")
+    if own_secret:
+        # Raises Misconfigured if it is wrong.
+        Settings.from_environment({"STRIPE_WEBHOOK_SECRET": own_secret})
+        secrets = replace(secrets, webhook=f"{secrets.webhook},{own_secret}")
+    stack = Stack(folder.resolve(), secrets, web_port=port, sandbox_port=sandbox_port)
     raise_on_stop_signals()
     with stack:
         try:
@@ -48,6 +52,7 @@ def dev(port: int, sandbox_port: int, folder: Path) -> None:
             raise click.ClickException(str(error)) from None
         except KeyboardInterrupt:
             click.echo("\nstopping: workers and web first, Valkey last …")
+    ignore_stop_signals()
     click.echo(f"stopped. Data stays in {folder}; delete it to start afresh.")
 
 
@@ -59,13 +64,13 @@ def _secrets(folder: Path) -> Secrets:
             return Secrets(**json.loads(file.read_text()))
         except (ValueError, TypeError):
             raise Misconfigured(
-                [f"{file} cannot be read: delete it to have it made anew"]
+                [f"{file} cannot be read: delete it, and the next start creates it again"]
             ) from None
-    made = Secrets.random()
+    secrets = Secrets.random()
     folder.mkdir(parents=True, exist_ok=True)
     file.touch(mode=0o600)
-    file.write_text(json.dumps(asdict(made)))
-    return made
+    file.write_text(json.dumps(asdict(secrets)))
+    return secrets
 
 
 def _what_to_try(stack: Stack) -> str:

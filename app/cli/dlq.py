@@ -1,4 +1,4 @@
-"""`identity dlq`: the group, and what only reads: `list` and `show`."""
+"""`identity dlq`: the group, and its commands that only read: `list` and `show`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from app.queue.dead_letters import DeadLetter, DeadLetters
 def dlq() -> None:
     """See what failed for good, and replay or discard it.
 
-    An event or effect comes here when time does not mend its failure, when it has failed 20 times,
-    or when it kills its worker. Nothing is ever removed by itself.
+    An event or effect becomes a dead letter if its failure does not pass with time, if it has
+    failed 20 times, or if it kills its worker. Dead letters stay until you replay or discard them.
     """
 
 
@@ -40,7 +40,7 @@ dlq.add_command(discard)
 def list_letters(selection: Selection, queue: str, limit: int, as_json: bool) -> None:
     """Count the dead letters by reason, and show the newest.
 
-    Next: `dlq show ID`, and `dlq replay --dry-run` once what broke is mended.
+    Next: `dlq show ID`, and `dlq replay --dry-run` once the cause is fixed.
     """
     now = time.time()
     with environment_stores() as stores:
@@ -65,7 +65,7 @@ def list_letters(selection: Selection, queue: str, limit: int, as_json: bool) ->
 def _read(
     letters: DeadLetters, selection: Selection, limit: int, now: float
 ) -> tuple[Counter[str], list[DeadLetter]]:
-    """How many there are of each reason, and the newest; only those are kept in memory."""
+    """The number of letters by reason, and the newest; only those are kept in memory."""
     if selection == Selection():
         return letters.count_by_reason(), list(islice(letters, limit))
     counts: Counter[str] = Counter()
@@ -82,7 +82,7 @@ def _read(
 @queue_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def show(id: str, queue: str, as_json: bool) -> None:
-    """Show all that is known of one dead letter."""
+    """Show everything that is known about one dead letter."""
     with environment_stores() as stores:
         letter = stores.dead_letters(queue).find(id)
         if letter is None:

@@ -16,21 +16,21 @@ from app.operations.dlq.selection import Selection
 @click.command()
 @click.argument("ids", nargs=-1)
 @selection_options
-@click.option("--why", required=True, help="For the timeline: who will wonder about it later?")
+@click.option("--why", required=True, help="The reason, for the timeline.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def discard(
     ids: tuple[str, ...], selection: Selection, queue: str, why: str, yes: bool, as_json: bool
 ) -> None:
-    """Remove dead letters for good: those of IDS, or all that the filters mean.
+    """Remove dead letters for good: those of IDS, or all that match the filters.
 
-    The timeline keeps that it was done, when, and why. Asks first, and removes no more than it has
-    counted; broken off with Ctrl-C, it may be run again.
+    The timeline records when and why. Asks first, and removes only the letters that it counted.
+    It can be interrupted with Ctrl-C and run again.
     """
     if not ids and selection == Selection():
         raise click.UsageError("name the letters by id, or by a filter such as --reason")
     if not why.strip():
-        raise click.UsageError("--why needs a reason: who reads the timeline will ask for it")
+        raise click.UsageError("--why needs a reason: the timeline shows it")
     with environment_stores() as stores:
         letters, _ = chosen_letters(stores, queue, ids, selection, strict=True)
         counted = {letter.id for letter in letters}
@@ -39,7 +39,7 @@ def discard(
             return
         if not yes:
             click.confirm(f"Discard {len(counted)} dead letter(s) for good?", abort=True, err=True)
-        # A letter that has died since is not among those that were agreed to.
+        # A letter that died after the count was not agreed to.
         agreed = (letter for letter in stores.dead_letters(queue) if letter.id in counted)
         discarded = discard_letters(
             stores.queue(queue), stores.ledger, agreed, why, int(time.time())

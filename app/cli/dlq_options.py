@@ -25,7 +25,7 @@ class Age(click.ParamType[float]):
     name = "age"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        """Read what was typed; a usage error if it is not a length of time."""
+        """Parse the option; a usage error if it is not a length of time."""
         if isinstance(value, float):
             return value
         seconds = parse_duration(str(value))
@@ -39,7 +39,7 @@ queue_option = click.option(
     type=click.Choice([EVENTS.name, EFFECTS.name]),
     default=EVENTS.name,
     show_default=True,
-    help="What died: Stripe's events, or what was to be done after one.",
+    help="Dead letters of Stripe's events, or of the effects that follow them.",
 )
 
 
@@ -54,12 +54,12 @@ def selection_options(command: Callable[..., None]) -> Callable[..., None]:
 
     wrapped: Callable[..., None] = with_selection
     for option in (
-        click.option("--younger-than", type=Age(), help="Died at most so long ago: 2h."),
-        click.option("--older-than", type=Age(), help="Died at least so long ago: 3d."),
+        click.option("--younger-than", type=Age(), help="Died at most this long ago: 2h."),
+        click.option("--older-than", type=Age(), help="Died at least this long ago: 3d."),
         click.option("--session", help="Of this VerificationSession, vs_…"),
         click.option("--reference", help="Of this client_reference_id."),
-        click.option("--status", help="Whose session had this status."),
-        click.option("--reason", type=click.Choice(REASONS), help="Died of this."),
+        click.option("--status", help="Of a session with this status."),
+        click.option("--reason", type=click.Choice(REASONS), help="Died for this reason."),
         queue_option,
     ):
         wrapped = option(wrapped)
@@ -71,8 +71,8 @@ def chosen_letters(
 ) -> tuple[Iterator[DeadLetter], int | None]:
     """The letters of these ids or of the selection, and their number if it is known already.
 
-    An id that is no dead letter any more is skipped, so that the same call can be made twice,
-    unless `strict`. One that was never seen is refused.
+    An id that is no longer a dead letter is skipped, so that a call can be repeated, unless
+    `strict`. An unknown id is refused.
     """
     letters = stores.dead_letters(queue)
     if not ids:

@@ -1,4 +1,4 @@
-"""Dead letters, and the results of replays, as people read them."""
+"""Dead letters, and the results of replays, as tables and text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def letters_table(letters: Sequence[DeadLetter], now: float) -> Table:
     """One row for each letter; `now` is in Unix seconds."""
     table = Table(box=None)
     for heading in ("id", "reason", "error", "tries", "age", "session", "reference"):
-        # An id in one piece can be copied, so other columns give way to it.
+        # An id is never folded, so that it can be copied.
         table.add_column(heading, overflow="fold", no_wrap=heading == "id")
     for letter in letters:
         row = _cells(
@@ -56,25 +56,25 @@ def replay_summary(result: ReplayProgress, queue: str) -> str:
 
 
 def show_previews(previews: Sequence[Preview]) -> None:
-    """Print what would change for each reference, changes first, and how many that are."""
+    """Print what would change for each reference, changes first, and the number of changes."""
     table = Table(box=None)
     for heading in ("reference", "mode", "letters", "now", "then", ""):
         table.add_column(heading, overflow="fold")
-    for found in sorted(previews, key=lambda one: not one.changes):
+    for preview in sorted(previews, key=lambda preview: not preview.changes):
         row = _cells(
-            "(no reference)" if found.reference is None else found.reference[:MAX_REFERENCE],
-            mode_name(found.livemode),
-            str(found.letters),
-            _standing_cell(found.before),
-            _standing_cell(found.after),
-            "changes" if found.changes else "",
+            "(no reference)" if preview.reference is None else preview.reference[:MAX_REFERENCE],
+            mode_name(preview.livemode),
+            str(preview.letters),
+            _standing_cell(preview.before),
+            _standing_cell(preview.after),
+            "changes" if preview.changes else "",
         )
         table.add_row(*row)
     if previews:
         table_console().print(table)
-    changing = sum(found.changes for found in previews)
-    of = sum(found.reference is not None for found in previews)
-    click.echo(f"{changing} of {of} reference(s) would change. Nothing was done.")
+    changing = sum(preview.changes for preview in previews)
+    total = sum(preview.reference is not None for preview in previews)
+    click.echo(f"{changing} of {total} reference(s) would change. Nothing was done.")
 
 
 def _cells(*cells: str) -> list[Text]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -16,7 +15,7 @@ from app.cli.output import progress_bar
 from app.cli.stores import environment_stores
 from app.domain.errors import Transient
 from app.operations.dlq.preview import preview
-from app.operations.dlq.replay import STALLED, Replay, ReplayProgress
+from app.operations.dlq.replay import STALL_TIMEOUT, Replay, ReplayProgress
 from app.operations.dlq.selection import Selection
 from app.queue.dead_letters import DeadLetter
 from app.queue.model import EVENTS
@@ -37,13 +36,13 @@ def replay(
     rate: float | None,
     as_json: bool,
 ) -> None:
-    """Put dead letters back into the queue: those of IDS, or all that the filters mean.
+    """Put dead letters back into the queue: those of IDS, or all that match the filters.
 
-    With neither, all of the queue. Mend what broke first, and look with --dry-run. Replaying never
-    takes a newer standing back, may be broken off with Ctrl-C, and may be run twice: what was put
-    back goes on, and the next run takes the rest. Waits for the workers and tells what came of it.
+    With neither, all of the queue. Fix the cause first, and check with --dry-run. A replay never
+    undoes a newer standing. It can be interrupted with Ctrl-C and run twice: what was put back
+    goes on, and the next run takes the rest. Waits for the workers and reports the outcomes.
 
-    Exit code 1 where a letter failed again, no worker came, or it was broken off.
+    Exit code 1 if a letter failed again, no worker ran, or it was interrupted.
     """
     if dry_run and queue != EVENTS.name:
         raise click.UsageError("--dry-run is for events: effects change no standing")
@@ -81,27 +80,28 @@ def _replay(run: Replay, letters: Iterator[DeadLetter], total: int | None) -> bo
         ) from None
     if run.so_far.stalled:
         click.echo(
-            f"Nothing came to an end for {STALLED:.0f} s: does a worker run (`python -m workers`)? "
-            "What was put back waits for one. Run it again for the rest.",
+            f"Nothing has ended for {STALL_TIMEOUT:.0f} s: does a worker run (`python -m workers`)?"
+            " What was put back waits for one. Run it again for the rest.",
             err=True,
         )
     return not run.so_far.stalled
 
 
 def _preview(letters: Iterator[DeadLetter], stores: Stores, as_json: bool) -> None:
-    read: Counter[str] = Counter()
+    count = 0
 
     def counted() -> Iterator[DeadLetter]:
+        nonlocal count
         for letter in letters:
-            read["letters"] += 1
+            count += 1
             yield letter
 
-    found = list(preview(counted(), stores.ledger, int(time.time())))
-    unreadable = read["letters"] - sum(one.letters for one in found)
+    previews = list(preview(counted(), stores.ledger, int(time.time())))
+    unreadable = count - sum(one.letters for one in previews)
     if as_json:
-        for one in found:
+        for one in previews:
             click.echo(json.dumps({**asdict(one), "changes": one.changes}))
     else:
-        show_previews(found)
+        show_previews(previews)
     if unreadable:
         click.echo(f"{unreadable} letter(s) no version can read: they would fail again.", err=True)

@@ -20,7 +20,7 @@ COLOURS = {"ok": "green", "warning": "yellow", "wrong": "red"}
 def doctor(as_json: bool) -> None:
     """Check settings, Redis, workers, database, clocks, keys and Stripe's webhook endpoint.
 
-    Run it where the product runs, with its environment. It changes nothing. Exit code 1 where
+    Run it where the product runs, with its environment. It changes nothing. Exit code 1 if
     something is wrong; warnings alone give 0.
     """
     findings = examine(os.environ)
@@ -41,7 +41,7 @@ def worst(findings: Sequence[Finding]) -> str:
 
 
 def line_of(finding: Finding) -> str:
-    """One line for a person; click leaves the colour out if the output is no terminal."""
+    """One line of text; click omits the colour if the output is not a terminal."""
     state = click.style(f"{finding.state:<7}", fg=COLOURS[finding.state])
     text = f"{finding.message}. {finding.hint}".strip()
     # It may quote a server, whose line breaks and escapes must not reach the terminal.

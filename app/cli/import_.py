@@ -1,4 +1,4 @@
-"""`identity import`: read the sessions that an account has already into the ledger."""
+"""`identity import`: read an account's existing sessions into the ledger."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from app.stripe.retrying import RetryingStripe
 
 
 @click.command("import")
-@click.option("--restart", is_flag=True, help="From the newest session, not where it stopped.")
+@click.option(
+    "--restart", is_flag=True, help="Start at the newest session, not where the last run stopped."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def import_(restart: bool, as_json: bool) -> None:
     """Read every VerificationSession of the account into the ledger.
 
-    For an account that had sessions before this product: of them Stripe sends no more events.
-    Nobody is notified of what is imported. May be broken off: run again, it goes on from there.
-    Afterwards `backfill` adds what the events of the last 30 days tell beyond (failed attempts).
+    For an account that had sessions before this product: Stripe sends no more events about them.
+    Nobody is notified of what is imported. It can be interrupted; the next run continues from
+    there. Afterwards, `backfill` adds what only events say (failed attempts), for 30 days back.
     """
     with environment_stores() as stores, resumable_progress("Import") as bar:
         session_import = SessionImport(
@@ -40,10 +42,10 @@ def import_(restart: bool, as_json: bool) -> None:
 
 
 def summary(result: ImportProgress) -> str:
-    """The result for people."""
+    """The result as text."""
     lines = [f"{result.sessions} sessions are in the ledger now."]
     if result.resumed:
-        lines.append("An earlier import was gone on with; its own are not counted here.")
+        lines.append("An earlier import was continued; its sessions are not counted here.")
     if result.unreadable:
         lines.append(f"{result.unreadable} could not be read and were left out.")
     return "\n".join(lines)

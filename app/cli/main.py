@@ -1,4 +1,4 @@
-"""`identity`, or `python -m app`: what an operator types."""
+"""`identity`, or `python -m app`: all commands, and their exit codes."""
 
 from __future__ import annotations
 
@@ -56,6 +56,6 @@ def main() -> None:
     except IdentityError as error:
         click.echo(str(error), err=True)
         sys.exit(1)
-    except RedisError as error:  # no right to a command, say; its text may quote what was sent
+    except RedisError as error:  # such as no right to a command; its text may quote what was sent
         click.echo(f"Redis refuses what it is asked ({type(error).__name__})", err=True)
         sys.exit(1)

@@ -12,7 +12,7 @@ from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 from app.cli.stores import environment_stores
 from app.domain.errors import Permanent, Transient
-from app.notifications.callback import Told
+from app.notifications.callback import Delivery
 from app.notifications.message import ReferenceChanged, sample
 from app.operations.notify import CALLBACK, Receivers
 from app.queue.model import EFFECTS
@@ -21,17 +21,17 @@ from app.stores import Stores
 
 @click.group()
 def notify() -> None:
-    """How the team's own system is told: NOTIFY_URL, SUBSCRIBER, NOTIFY_STREAM."""
+    """Try the receivers of changes: NOTIFY_URL, SUBSCRIBER, NOTIFY_STREAM."""
 
 
 @notify.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a receiver.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each receiver.")
 def test(as_json: bool) -> None:
     """Send a sample to each configured receiver and say what came back.
 
     The sample is of client_reference_id `notify-test` and version 0, which no user ever has. A
-    receiver that had answered 410 is told again from then on, once it takes the sample.
-    Exit code 1 where one did not take it, or none is configured.
+    receiver that answered 410 before is notified again once it accepts the sample.
+    Exit code 1 if one did not accept it, or none is configured.
     """
     # An installed script would not import SUBSCRIBER from the working directory.
     if "" not in sys.path:
@@ -56,7 +56,7 @@ def test(as_json: bool) -> None:
 
 
 def _try(send: Callable[[ReferenceChanged], object], message: ReferenceChanged) -> tuple[bool, str]:
-    """Whether the receiver took it, and its answer; within the time limit of an effect."""
+    """Whether the receiver accepted it, and its answer, within the time limit of an effect."""
     try:
         with UnixSignalDeathPenalty(EFFECTS.time_limit, JobTimeoutException):
             answer = send(message)
@@ -64,8 +64,9 @@ def _try(send: Callable[[ReferenceChanged], object], message: ReferenceChanged) 
         return False, str(error)
     except JobTimeoutException:
         return False, f"took longer than {EFFECTS.time_limit} s"
-    took_it = f"{answer.status} in {answer.seconds} s" if isinstance(answer, Told) else "took it"
-    return True, took_it
+    if isinstance(answer, Delivery):
+        return True, f"{answer.status} in {answer.seconds} s"
+    return True, "took it"
 
 
 def _resume(stores: Stores, gone_flag: str) -> None:

@@ -1,4 +1,4 @@
-"""`identity orphans`: sessions that name no reference, and whose they are."""
+"""`identity orphans`: sessions that name no reference, and claims of them."""
 
 from __future__ import annotations
 
@@ -34,15 +34,18 @@ AT_STRIPE = {
 }
 
 of_mode = click.option(
-    "--live/--test", "live", default=None, help="The sessions' mode; else that of STRIPE_API_KEY."
+    "--live/--test",
+    "live",
+    default=None,
+    help="The sessions' mode; default: that of STRIPE_API_KEY.",
 )
 
 
 @click.group()
 def orphans() -> None:
-    """See sessions that name no reference, and say whose they are.
+    """List the sessions that name no reference, and claim them for one.
 
-    A session is an orphan where it was created without a client_reference_id, and none of
+    A session is an orphan if it was created without a client_reference_id, and none of
     REFERENCE_METADATA_KEYS is in its metadata.
     """
 
@@ -52,7 +55,7 @@ def orphans() -> None:
 @click.option(
     "--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="Rows shown."
 )
-@click.option("--after", default="", help="Go on after this session.")
+@click.option("--after", default="", help="Start after this session.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: data, has_more.")
 def list_orphans(live: bool | None, limit: int, after: str, as_json: bool) -> None:
     """Show the orphans, by id.
@@ -61,17 +64,17 @@ def list_orphans(live: bool | None, limit: int, after: str, as_json: bool) -> No
     """
     with environment_stores() as stores:
         found = stores.ledger.orphans.list(_mode(stores, live), limit + 1, after)
-    shown, has_more = found[:limit], len(found) > limit
+    page, has_more = found[:limit], len(found) > limit
     if as_json:
-        data = [{**session_as_json(one), "account": one.snapshot.account} for one in shown]
+        data = [{**session_as_json(one), "account": one.snapshot.account} for one in page]
         click.echo(json.dumps({"data": data, "has_more": has_more}))
         return
-    if not shown:
+    if not page:
         click.echo("No orphans." if not after else "No more orphans.")
         return
-    table_console().print(_table(shown))
+    table_console().print(_table(page))
     if has_more:
-        click.echo(f"There are more: --after {shown[-1].id}")
+        click.echo(f"There are more: --after {page[-1].id}")
 
 
 def _table(sessions: Sequence[Session]) -> Table:
@@ -105,11 +108,11 @@ def claim(
     account: str,
     as_json: bool,
 ) -> None:
-    """Let SESSION count for REFERENCE from now on, or each pair of a file.
+    """Make SESSION count for REFERENCE, or each pair of a file.
 
     The reference is also written to the session's metadata at Stripe, so that later events carry
-    it. Stripe takes that only while the session requires input; the claim stands either way. May
-    be run twice. Exit code 1 where a session does not count for its reference.
+    it. Stripe accepts that only while the session requires input; the claim holds either way. It
+    can be run twice. Exit code 1 if a session does not count for its reference.
     """
     if (pairs is None) == (session is None) or (session is None) != (reference is None):
         raise click.UsageError("name a SESSION and its REFERENCE, or give --file")
@@ -119,8 +122,8 @@ def claim(
         livemode = _mode(stores, live)
         metadata_key = next(iter(stores.settings.reference_metadata_keys), LAST_METADATA_KEY)
         claims = Claims(stores, metadata_key=metadata_key, now=time.time)
-        for id, of in wanted:
-            result = claims.claim(SessionKey(id, account, livemode), of)
+        for session_id, claimed_for in wanted:
+            result = claims.claim(SessionKey(session_id, account, livemode), claimed_for)
             total += 1
             failed += not result.counts
             click.echo(json.dumps(asdict(result)) if as_json else _summary(result))
@@ -135,7 +138,7 @@ def _mode(stores: Stores, live: bool | None) -> bool:
 
 
 def _read_pairs(file: TextIO) -> Iterator[tuple[str, str]]:
-    """Yield the pairs of a CSV file; a first line of headings is left out."""
+    """Yield the pairs of a CSV file; a first line of headings is skipped."""
     lines = csv.reader(file)
     first = next(lines, None)
     headed = first is not None and first[:1] == ["session"]

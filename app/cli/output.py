@@ -1,4 +1,4 @@
-"""What commands share in their output: progress on standard error, tables, times, foreign text."""
+"""The output that commands share: progress on standard error, tables, times, foreign text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_WIDTH = 400  # columns: more than any row has
 
 
 def table_console() -> Console:
-    """Standard output. If it is no terminal no row is folded, so that lines can be cut."""
+    """Standard output. If it is not a terminal, each row is one line, for other programs."""
     console = Console()
     return console if console.is_terminal else Console(width=MAX_WIDTH)
 
@@ -23,7 +23,7 @@ class ProgressBar:
     """A bar with a message after it."""
 
     def __init__(self, progress: Progress, title: str, total: float | None = None) -> None:
-        """`progress` shows the bar for as long as it is entered."""
+        """`progress` shows the bar until its block ends."""
         self._progress = progress
         self._task = progress.add_task(title, total=total, message="")
 
@@ -46,16 +46,16 @@ def progress_bar(title: str, total: float | None = None) -> Iterator[ProgressBar
 
 @contextmanager
 def resumable_progress(title: str) -> Iterator[ProgressBar]:
-    """The same for work that goes on where it was interrupted: Ctrl-C ends it with that message."""
+    """The same for work that the next run continues: Ctrl-C ends it with a message that says so."""
     try:
         with progress_bar(title) as bar:
             yield bar
     except KeyboardInterrupt:
-        raise click.ClickException("broken off. Run it again: it goes on from there") from None
+        raise click.ClickException("interrupted. Run it again: it continues from there") from None
 
 
 def format_time(seconds: int | None) -> str:
-    """Unix seconds as people read them, in UTC; `-` for None."""
+    """Unix seconds as a date and time in UTC; `-` for None."""
     if seconds is None:
         return "-"
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")

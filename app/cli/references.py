@@ -1,4 +1,4 @@
-"""`identity references`: how a user stands and why, and the redaction of all their sessions."""
+"""`identity references`: a user's standing and its history, and the redaction of their sessions."""
 
 from __future__ import annotations
 
@@ -28,16 +28,18 @@ TIMES = ("since", "verified_at")
 
 @click.group()
 def references() -> None:
-    """See how users stand, and have them forgotten: what /v1/references does."""
+    """Show users' standings and redact their sessions, as /v1/references does."""
 
 
 @references.command()
 @click.argument("reference")
-@click.option("--live/--test", "live", default=None, help="The mode; else that of STRIPE_API_KEY.")
-@click.option("--account", default="", help="The connected account (acct_…); else your own.")
+@click.option(
+    "--live/--test", "live", default=None, help="The mode; default: that of STRIPE_API_KEY."
+)
+@click.option("--account", default="", help="The connected account (acct_…); default: your own.")
 @click.option("--json", "as_json", is_flag=True, help="What GET /v1/references answers.")
 def show(reference: str, live: bool | None, account: str, as_json: bool) -> None:
-    """Show how REFERENCE (a client_reference_id) stands, with its sessions and its timeline."""
+    """Show the standing of REFERENCE (a client_reference_id), its sessions and its timeline."""
     with environment_stores() as stores:
         livemode = stores.settings.livemode if live is None else live
         record = _read(stores, reference, account, livemode)
@@ -55,15 +57,15 @@ def show(reference: str, live: bool | None, account: str, as_json: bool) -> None
 
 @references.command()
 @click.argument("reference")
-@click.option("--account", default="", help="The connected account (acct_…); else your own.")
+@click.option("--account", default="", help="The connected account (acct_…); default: your own.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="What POST /v1/references/…/redact answers.")
 def redact(reference: str, account: str, yes: bool, as_json: bool) -> None:
-    """Have every session of REFERENCE redacted at Stripe. There is no way back.
+    """Redact every session of REFERENCE at Stripe. This cannot be undone.
 
     In the mode of STRIPE_API_KEY. Asks first. The workers do it, and a session that is being
     processed waits until Stripe has decided; Stripe takes up to four days. The standing keeps the
-    outcome, and tells that it was redacted.
+    outcome, and shows that it was redacted.
     """
     with environment_stores() as stores:
         stores.require_stripe()
@@ -85,14 +87,16 @@ def redact(reference: str, account: str, yes: bool, as_json: bool) -> None:
         return
     for one in redactions:
         click.echo(f"{one.session.id}  {one.session.status}  {one.as_json()['redaction']}")
-    asked = sum(one.asked for one in redactions)
-    click.echo(_what_comes_next(asked) if asked else "Nothing to do: all are redacted, or will be.")
+    requested = sum(one.requested for one in redactions)
+    click.echo(
+        _next_steps(requested) if requested else "Nothing to do: all are redacted, or will be."
+    )
 
 
-def _what_comes_next(asked: int) -> str:
+def _next_steps(requested: int) -> str:
     return (
-        f"{asked} asked for. The workers ask Stripe, which takes up to four days; a session that "
-        "is processing waits for its outcome.\nFollow it with `references show`: `redaction` "
+        f"{requested} asked for. The workers ask Stripe, which takes up to four days; a session"
+        " that is processing waits for its outcome.\nFollow it with `references show`: `redaction` "
         "becomes processing, then redacted."
     )
 
@@ -111,8 +115,8 @@ def _unknown(livemode: bool, account: str) -> click.ClickException:
 def _show_standing(standing: Standing) -> None:
     values: Mapping[str, object] = asdict(standing)
     for name, value in values.items():
-        shown = format_time(value) if name in TIMES and isinstance(value, int) else value
-        click.echo(f"  {name:<16} {'-' if shown is None else shown}")
+        text = format_time(value) if name in TIMES and isinstance(value, int) else value
+        click.echo(f"  {name:<16} {'-' if text is None else text}")
 
 
 def _sessions(record: ReferenceRecord) -> Table:

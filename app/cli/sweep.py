@@ -1,4 +1,4 @@
-"""`identity sweep`: have Stripe asked now about sessions that no event has been about for long."""
+"""`identity sweep`: ask Stripe now about sessions that have had no event for long."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ OUTCOMES = {"failed": "failed", "scheduled": "deferred"}
 def sweep(as_json: bool) -> None:
     """Ask Stripe about every session that is due, and merge what it says.
 
-    Due are those processing for over 15 minutes, those being redacted (hourly), and all that are
-    open (daily). The clock does so by itself, some hundred a minute; this does all at once, by the
-    effects worker: what a sweep finds is told to your system like any other change.
-    Exit code 1 where some could not be asked about.
+    A session is due after 15 minutes of processing, hourly while it is being redacted, and daily
+    while it is open. The clock does this too, some hundred a minute; this command does all at once,
+    through the effects worker. Your system is notified of what it finds, as of any other change.
+    Exit code 1 if Stripe could not be asked about some.
     """
     with environment_stores() as stores, resumable_progress("Sweep") as bar:
         stores.require_stripe()
@@ -86,7 +86,7 @@ def _summary(outcomes: Counter[str], overdue: int) -> str:
     if outcomes["deferred"]:
         lines.append(f"{outcomes['deferred']} are tried again later by themselves.")
     if outcomes["failed"]:
-        lines.append(f"{outcomes['failed']} failed: `dlq list --queue effects` tells why.")
+        lines.append(f"{outcomes['failed']} failed: `dlq list --queue effects` says why.")
     if outcomes["waiting"]:
         lines.append(f"{outcomes['waiting']} still wait: does a worker run?")
     if overdue:

@@ -10,7 +10,7 @@ from app.domain.durations import MINUTE
 from app.queue.connection import translated_errors
 from app.stripe.signatures import TOLERANCE
 
-# Signatures are refused from TOLERANCE on, and delivery takes some of that.
+# Signatures older than TOLERANCE are refused, and delivery takes part of that.
 MAX_SKEW = MINUTE
 HINT = f"Set the clock of this host by NTP: signatures that seem {TOLERANCE} s old are refused."
 

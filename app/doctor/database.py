@@ -15,14 +15,14 @@ MAX_QUIET = DAY
 
 
 def check_database(deployment: Deployment) -> Finding:
-    """Whether it answers and has the schema of this version."""
+    """Whether the database answers and has the schema of this version."""
     name = "database"
     deployment.require("DATABASE_URL")
     where = describe_address(str(deployment.settings.database_url))
     try:
         revision = migrate.current(deployment.engine())
     except (Transient, Permanent) as failure:
-        hint = "Start the database or mend DATABASE_URL, then run `migrate`."
+        hint = "Start the database or correct DATABASE_URL, then run `migrate`."
         return Finding(name, "wrong", f"{where}: {failure}", hint)
     wanted = migrate.head()
     if revision != wanted:
@@ -75,7 +75,7 @@ def check_last_event(deployment: Deployment) -> Finding:
 
 
 def check_redactions(deployment: Deployment) -> Finding:
-    """Whether Stripe has finished the redactions it was asked for."""
+    """Whether Stripe has finished the requested redactions."""
     overdue = deployment.ledger().polling.overdue_redactions(int(deployment.now()))
     if overdue:
         return Finding(

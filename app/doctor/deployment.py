@@ -47,7 +47,7 @@ class Deployment:
         return self.stores.settings
 
     def require(self, *variables: str) -> None:
-        """Raises Skipped if one of the variables is wrong: its default is not the team's."""
+        """Raises Skipped if one of the variables is wrong, and so has its default."""
         wrong = {_variable_of(problem) for problem in self.problems}
         for variable in variables:
             if variable in wrong:
@@ -75,7 +75,7 @@ class Deployment:
         return self.stores.stripe
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close all connections."""
         self.stores.close()
 
 

@@ -1,4 +1,4 @@
-"""Whether jobs are done: workers, the clock, the queues and the dead letters."""
+"""Whether jobs are processed: workers, the clock, the queues and the dead letters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_workers(deployment: Deployment) -> Finding:
         return Finding("workers", "wrong", f"none runs for {' and '.join(without)}", START)
     message = ", ".join(f"{backlog.workers} for {name}" for name, backlog in backlogs.items())
     if any(backlog.suspended for backlog in backlogs.values()):
-        return Finding("workers", "warning", f"{message}, all told to rest", "Run `rq resume`.")
+        return Finding("workers", "warning", f"{message}, all suspended", "Run `rq resume`.")
     return Finding("workers", "ok", message)
 
 
@@ -71,7 +71,7 @@ def check_dead_letters(deployment: Deployment) -> Finding:
         "dead letters",
         "warning",
         message,
-        f"Run `dlq list{option}`, mend what broke, then `dlq replay{option}`.",
+        f"Run `dlq list{option}`, fix the cause, then `dlq replay{option}`.",
     )
 
 

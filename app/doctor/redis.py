@@ -27,7 +27,9 @@ def check_reachable(deployment: Deployment) -> Finding:
             deployment.stores.redis.ping()
         info = read_info(deployment)
     except QueueUnavailable as failure:
-        return Finding("redis", "wrong", f"{where}: {failure}", "Start Redis, or mend REDIS_URL.")
+        return Finding(
+            "redis", "wrong", f"{where}: {failure}", "Start Redis, or correct REDIS_URL."
+        )
     except ResponseError as failure:
         return Finding(
             "redis",
@@ -64,7 +66,7 @@ def check_persistence(deployment: Deployment) -> Finding:
             name,
             "warning",
             "no append-only file: a restart may lose what was acknowledged",
-            "Set `appendonly yes`; where it cannot be set, run `backfill` after each restart.",
+            "Set `appendonly yes`; if it cannot be set, run `backfill` after each restart.",
         )
     if info.get("aof_last_write_status", "ok") != "ok":
         return Finding(
@@ -77,17 +79,17 @@ def check_persistence(deployment: Deployment) -> Finding:
 
 
 def check_eviction(deployment: Deployment) -> Finding:
-    """Whether Redis may throw jobs away."""
+    """Whether Redis may evict jobs."""
     name = "redis eviction"
     info = read_info(deployment)
     policy = info.get("maxmemory_policy") or _read_policy(deployment)
     hint = "Set `maxmemory-policy noeviction`."
     if policy is None:
-        return Finding(name, "warning", "Redis does not tell its maxmemory-policy", hint)
+        return Finding(name, "warning", "Redis does not report its maxmemory-policy", hint)
     if policy == "noeviction":
         return Finding(name, "ok", "maxmemory-policy noeviction")
     if info.get("maxmemory"):
-        return Finding(name, "wrong", f"{policy}: a full Redis throws jobs away", hint)
+        return Finding(name, "wrong", f"{policy}: a full Redis evicts jobs", hint)
     return Finding(name, "warning", f"{policy}, though without maxmemory", hint)
 
 

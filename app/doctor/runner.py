@@ -17,9 +17,9 @@ from app.domain.errors import IdentityError
 
 Check: TypeAlias = Callable[[], Finding]
 
-# Seconds for all checks, which run at once. Each store's client gives up by itself within ten.
+# Seconds for all checks, which run at once. Each store's client times out within ten.
 TIMEOUT = 12.0
-RETRY = "See whether a firewall or a busy server is in the way, and try again."
+RETRY = "Check for a firewall or a busy server, and try again."
 
 # In the order of the output.
 CHECKS: tuple[tuple[str, Callable[[Deployment], Finding]], ...] = (
@@ -102,13 +102,13 @@ def attempt(name: str, check: Check) -> Finding:
     try:
         return check()
     except (Skipped, IdentityError) as obstacle:
-        return Finding(name, "warning", f"not checked: {obstacle}", "Mend that first.")
+        return Finding(name, "warning", f"not checked: {obstacle}", "Fix that first.")
     except RedisError as refusal:  # its text may quote what was sent
         message = f"not checked: Redis refuses ({type(refusal).__name__})"
         return Finding(name, "warning", message, "Give the user in REDIS_URL the right to it.")
     except Exception as error:  # a bug in one check must not hide what the others find
         message = f"the check itself failed ({type(error).__name__})"
-        return Finding(name, "wrong", message, "Report it: this is a fault of the doctor's.")
+        return Finding(name, "wrong", message, "Report it: this is a bug in the doctor.")
 
 
 def _without_key(deployment: Deployment) -> Finding:

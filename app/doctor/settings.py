@@ -13,7 +13,7 @@ def check_settings(deployment: Deployment) -> Finding:
             "settings",
             "wrong",
             "; ".join(deployment.problems),
-            "Mend the environment and start every process again.",
+            "Correct the environment and restart every process.",
         )
     off = switched_off(deployment)
     return Finding("settings", "ok", f"all can be read; off: {', '.join(off)}" if off else "all on")
@@ -24,12 +24,15 @@ def switched_off(deployment: Deployment) -> list[str]:
     settings = deployment.settings
     switches: list[tuple[object, str]] = [
         (settings.stripe_api_key, "calls to Stripe (STRIPE_API_KEY)"),
-        (settings.stripe_restricted_key, "a key apart for verified data (STRIPE_RESTRICTED_KEY)"),
+        (
+            settings.stripe_restricted_key,
+            "a separate key for verified data (STRIPE_RESTRICTED_KEY)",
+        ),
         (settings.api_tokens, "/v1 and /metrics (API_TOKENS)"),
-        (settings.policy.notify, "telling your system (NOTIFY_URL, SUBSCRIBER or NOTIFY_STREAM)"),
+        (settings.policy.notify, "notifying your system (NOTIFY_URL, SUBSCRIBER or NOTIFY_STREAM)"),
         (settings.reference_metadata_keys, "references in metadata (REFERENCE_METADATA_KEYS)"),
-        (settings.max_attempts, "a limit of attempts (MAX_ATTEMPTS)"),
-        (settings.redact_after_days, "redaction by itself (REDACT_AFTER_DAYS)"),
+        (settings.max_attempts, "a limit on attempts (MAX_ATTEMPTS)"),
+        (settings.redact_after_days, "automatic redaction (REDACT_AFTER_DAYS)"),
         (settings.redis_verify, "the check of Redis' certificate (REDIS_TLS_VERIFY)"),
     ]
     return [feature for switch, feature in switches if not switch]

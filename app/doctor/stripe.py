@@ -48,7 +48,9 @@ def _try_key(name: str, variable: str, api: StripeApi) -> Finding:
     try:
         api.list_sessions({"limit": 1})
     except StripeUnavailable as failure:
-        return Finding(name, "wrong", str(failure), "See that this host may call STRIPE_API_BASE.")
+        return Finding(
+            name, "wrong", str(failure), "Make sure that this host can reach STRIPE_API_BASE."
+        )
     except StripeRefused as failure:
         hint = (
             f"{variable} is not a key of this account any more: set a new one."
@@ -69,7 +71,7 @@ def check_endpoint(deployment: Deployment) -> Finding:
         if failure.status != 403:
             raise Skipped(str(failure)) from None
         hint = "Give STRIPE_API_KEY the right to read Webhook Endpoints."
-        return Finding(name, "warning", "the key may not look at it", hint)
+        return Finding(name, "warning", "the key has no right to read it", hint)
     ours = [one for one in found if _path(one).rstrip("/").endswith(PATH)]
     enabled = [one for one in ours if one.get("status") == "enabled"]
     if not ours:
@@ -87,11 +89,11 @@ def check_endpoint(deployment: Deployment) -> Finding:
 
 
 def _judge(name: str, endpoints: list[dict[str, Any]]) -> Finding:
-    """Judge all of them: a team with two environments has two that end alike."""
+    """Check all of them: a team with two environments has two with the same path."""
     faults = [f"{_named(one)}: {fault}" for one in endpoints for fault in faults_of(one)]
     if faults:
         message = "; ".join(faults)
-        return Finding(name, "wrong", message, "Mend it at Stripe, then run `backfill`.")
+        return Finding(name, "wrong", message, "Correct it at Stripe, then run `backfill`.")
     newer = [one for one in endpoints if _is_newer(one.get("api_version"))]
     if newer:
         message = f"{_named(newer[0])} sends API version {newer[0]['api_version']}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from app.domain.durations import MINUTE
+from app.domain.errors import UnreadableEffect
 from app.domain.snapshot import SessionKey
 
 # "Most verification checks take less than one minute" (Stripe): a quarter of an hour is overdue.
@@ -103,6 +104,13 @@ class PendingEffect:
         """The session that it is about."""
         return SessionKey(self.session_id, self.account, self.livemode)
 
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-able form for the queue."""
-        return {name: getattr(self, name) for name in self.__slots__}
+    def pack(self) -> list[Any]:
+        """The JSON-able values of its fields in their order, for the queue."""
+        return [getattr(self, name) for name in self.__slots__]
+
+    @classmethod
+    def unpack(cls, values: Any) -> PendingEffect:
+        """The effect of `pack`. Raises UnreadableEffect for values of another form."""
+        if not isinstance(values, list) or len(values) != len(cls.__slots__):
+            raise UnreadableEffect("the queued effect does not have the fields of this version")
+        return cls(*values)

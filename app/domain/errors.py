@@ -58,5 +58,13 @@ class Permanent(IdentityError):
     """It does not pass with time: put to the dead letters at once, for a person to look at."""
 
 
+class UnreadableEffect(Permanent):
+    """A job in Redis is not an effect that this version knows."""
+
+
+class JobRefused(Permanent):
+    """Redis refuses one job, though it takes others: look at what holds its key."""
+
+
 class UnknownJobFunction(Permanent):
     """A job in Redis names a function that is not one of ours. It was not called."""

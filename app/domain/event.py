@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,24 @@ ENTERED_BY = {
     TYPE_PREFIX + "verified": "verified",
     TYPE_PREFIX + "canceled": "canceled",
 }
+
+# What an event is in the queue: values in this order, as names would take twice the room.
+PACKED_FIELDS = (
+    "id",
+    "name",
+    "created",
+    "account",
+    "livemode",
+    "session_id",
+    "status",
+    "session_type",
+    "session_created",
+    "reference",
+    "reference_source",
+    "last_error_code",
+    "report",
+    "redaction",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,47 +70,51 @@ class SessionEvent:
             transition=ENTERED_BY.get(self.type) == self.snapshot.status,
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-able form for the queue; `from_dict` gives the event again."""
+    def pack(self) -> list[Any]:
+        """The JSON-able values of PACKED_FIELDS, for the queue; `unpack` gives the event again."""
         session = self.snapshot
-        return {
-            "id": self.id,
-            "type": self.type,
-            "created": self.created,
-            "account": session.account,
-            "livemode": session.livemode,
-            "session_id": session.id,
-            "status": session.status,
-            "session_type": session.type,
-            "session_created": session.created,
-            "reference": session.reference,
-            "reference_source": session.reference_source,
-            "last_error_code": session.last_error_code,
-            "report": session.report,
-            "redaction": session.redaction,
-        }
+        return [
+            self.id,
+            self.name,
+            self.created,
+            session.account,
+            session.livemode,
+            session.id,
+            session.status,
+            session.type,
+            session.created,
+            session.reference,
+            session.reference_source,
+            session.last_error_code,
+            session.report,
+            session.redaction,
+        ]
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> SessionEvent:
-        """The event of `to_dict`. Raises UnreadableEvent if the fields are not its fields."""
-        if not isinstance(fields, Mapping) or fields.keys() != QUEUED_FIELDS:
+    def unpack(cls, values: Any) -> SessionEvent:
+        """The event of `pack`. Raises UnreadableEvent for values of another form."""
+        if not isinstance(values, list) or len(values) != len(PACKED_FIELDS):
             raise UnreadableEvent("the queued event does not have the fields of this version")
+        id, name, created, account, livemode, session_id, status, type, session_created, *rest = (
+            values
+        )
+        reference, reference_source, last_error_code, report, redaction = rest
         return cls(
-            id=fields["id"],
-            type=fields["type"],
-            created=fields["created"],
+            id=id,
+            type=TYPE_PREFIX + name,
+            created=created,
             snapshot=Snapshot(
-                id=fields["session_id"],
-                account=fields["account"],
-                livemode=fields["livemode"],
-                created=fields["session_created"],
-                type=fields["session_type"],
-                status=fields["status"],
-                last_error_code=fields["last_error_code"],
-                report=fields["report"],
-                redaction=fields["redaction"],
-                reference=fields["reference"],
-                reference_source=fields["reference_source"],
+                id=session_id,
+                account=account,
+                livemode=livemode,
+                created=session_created,
+                type=type,
+                status=status,
+                last_error_code=last_error_code,
+                report=report,
+                redaction=redaction,
+                reference=reference,
+                reference_source=reference_source,
             ),
         )
 
@@ -119,23 +141,3 @@ class SessionEvent:
                 metadata_keys=metadata_keys,
             ),
         )
-
-
-QUEUED_FIELDS = frozenset(
-    {
-        "id",
-        "type",
-        "created",
-        "account",
-        "livemode",
-        "session_id",
-        "status",
-        "session_type",
-        "session_created",
-        "reference",
-        "reference_source",
-        "last_error_code",
-        "report",
-        "redaction",
-    }
-)

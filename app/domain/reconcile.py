@@ -86,10 +86,12 @@ def reconcile(
 
 def reference_of(session: Session | None) -> ReferenceKey | None:
     """The reference that a session counts for; None for an orphan, and for no session."""
-    if session is None or session.snapshot.reference is None:
+    if session is None:
         return None
     snapshot = session.snapshot
-    return ReferenceKey(snapshot.account, snapshot.livemode, session.claim.reference)
+    if snapshot.reference is None:
+        return None
+    return ReferenceKey(snapshot.account, snapshot.livemode, snapshot.reference)
 
 
 class _Draft:

@@ -16,27 +16,6 @@ REDACTIONS = (None, "validated", "processing", "redacted")
 UNTIMED_ATTEMPT = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """A snapshot with when and how it was seen: by an event, or by an API answer."""
-
-    name: str  # what routes it to a handler: the last part of the event's type
-    snapshot: Snapshot
-    as_of: int  # seconds: event.created, or an API answer's Date less one
-    event_id: str  # "" for an API answer
-    transition: bool  # True if this is the event that tells of entering the status
-
-    @property
-    def key(self) -> SessionKey:
-        """What identifies its session."""
-        return self.snapshot.key
-
-    @property
-    def cause(self) -> str:
-        """What names it in the timeline and in the ids of its effects."""
-        return self.event_id or f"{self.snapshot.id}-{self.as_of}-{self.snapshot.status}"
-
-
 class Since(NamedTuple):
     """When a session came to a status: the second it was entered, or else was first seen."""
 
@@ -55,6 +34,38 @@ class ReferenceClaim(NamedTuple):
     source: int
     as_of: int
     reference: str  # "" for none
+
+
+NO_CLAIM = ReferenceClaim(0, 0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A snapshot with when and how it was seen: by an event, or by an API answer."""
+
+    name: str  # what routes it to a handler: the last part of the event's type
+    snapshot: Snapshot
+    as_of: int  # seconds: event.created, or an API answer's Date less one
+    event_id: str  # "" for an API answer
+    transition: bool  # True if this is the event that tells of entering the status
+
+    @property
+    def key(self) -> SessionKey:
+        """What identifies its session."""
+        return self.snapshot.key
+
+    @property
+    def claim(self) -> ReferenceClaim:
+        """The reference that it names."""
+        snapshot = self.snapshot
+        if snapshot.reference is None:
+            return NO_CLAIM
+        return ReferenceClaim(snapshot.reference_source, self.as_of, snapshot.reference)
+
+    @property
+    def cause(self) -> str:
+        """What names it in the timeline and in the ids of its effects."""
+        return self.event_id or f"{self.snapshot.id}-{self.as_of}-{self.snapshot.status}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -21,8 +22,13 @@ class ReferenceKey(NamedTuple):
     @property
     def digest(self) -> str:
         """A fixed-size form for stores: 64 hexadecimal digits."""
-        # JSON quotes, so no two keys share an encoding.
-        return sha256(json.dumps(self).encode()).hexdigest()
+        return _digest(self)
+
+
+@lru_cache(maxsize=4096)  # a batch asks for each of its few hundred keys several times
+def _digest(key: ReferenceKey) -> str:
+    # JSON quotes, so no two keys share an encoding.
+    return sha256(json.dumps(key).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection, Row
 
 from app.domain.change import Policy
 from app.domain.reconcile import Applied, Known, Outcome, reconcile
 from app.domain.session import Observation, ReferenceClaim, Session, seen
 from app.domain.snapshot import SessionKey
 from app.domain.standing import NO_SESSIONS, ReferenceKey, Standing
-from app.ledger import rows, statements
+from app.ledger import rows
+from app.ledger.bulk import ApplyStatements, Bulk
 from app.ledger.rows import Discarded, LockedSession
-from app.ledger.statements import Upserts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Transaction:
     """An open transaction, which the caller commits, and what its statements need."""
 
     connection: Connection
-    upserts: Upserts
+    statements: ApplyStatements
     now: int  # Unix seconds
 
 
@@ -55,10 +55,11 @@ class Loaded:
 def load(transaction: Transaction, observations: Sequence[Observation]) -> Loaded:
     """Record the observations' events, lock what they concern, and read it."""
     new = _insert_events(transaction, observations)
-    fresh = [one for one in observations if not one.event_id or one.event_id in new]
+    fresh = _fresh(observations, new)
     first_seen: dict[SessionKey, Session] = {}
     for observation in fresh:
-        first_seen.setdefault(observation.key, seen(observation))
+        if observation.key not in first_seen:
+            first_seen[observation.key] = seen(observation)
     locked = _lock_sessions(transaction, first_seen, fresh)
     claims = {key: session.claim for key, session in locked.items()}
     standings = _lock_references(transaction, _references(claims, fresh))
@@ -77,38 +78,30 @@ def save(
     transaction: Transaction, outcome: Outcome, inserted: Mapping[SessionKey, Session]
 ) -> set[str]:
     """Write an outcome; gives the ids of the effects that are new."""
-    now = transaction.now
+    statements, now = transaction.statements, transaction.now
+    changed = [s for key, s in sorted(outcome.sessions.items()) if s != inserted.get(key)]
+    _write(transaction, statements.update_sessions, [rows.session_values(s, now) for s in changed])
     _write(
         transaction,
-        statements.UPDATE_SESSION,
-        [
-            {**rows.session_values(session, now), **statements.this_session(key)}
-            for key, session in sorted(outcome.sessions.items())
-            if session != inserted.get(key)
-        ],
-    )
-    _write(
-        transaction,
-        transaction.upserts.insert_attempts,
+        statements.insert_attempts,
         [rows.attempt_values(*attempt) for attempt in outcome.attempts],
     )
     _write(
         transaction,
-        statements.UPDATE_STANDING,
-        [
-            {**rows.standing_values(standing), "updated_at": now, "reference_key": key.digest}
-            for key, standing in outcome.standings.items()
-        ],
+        statements.update_standings,
+        [rows.standing_values(key, s, now) for key, s in outcome.standings.items()],
     )
     _write(
         transaction,
-        statements.INSERT_TIMELINE,
+        statements.insert_timeline,
         [rows.timeline_values(key, line) for key, line in outcome.timeline],
     )
-    values = [rows.effect_values(effect, now) for effect in outcome.effects]
-    if not values:
-        return set()
-    return set(transaction.connection.execute(transaction.upserts.insert_effects, values).scalars())
+    new = _write(
+        transaction,
+        statements.insert_effects,
+        [rows.effect_values(effect, now) for effect in outcome.effects],
+    )
+    return {row.id for row in new}
 
 
 def record_discarded(transaction: Transaction, discarded: Iterable[Discarded], why: str) -> None:
@@ -120,7 +113,18 @@ def record_discarded(transaction: Transaction, discarded: Iterable[Discarded], w
             (standing,) = _lock_rows(transaction, [one.key]).values()
         line = rows.discarded_line(standing, one, why, transaction.now)
         values = rows.timeline_values(one.key, line)
-        transaction.connection.execute(statements.INSERT_TIMELINE, values)
+        _write(transaction, transaction.statements.insert_timeline, [values])
+
+
+def _fresh(observations: Sequence[Observation], new: set[str]) -> list[Observation]:
+    """The observations that are to be merged: of each new event one, and every API answer."""
+    waiting = set(new)
+    fresh = []
+    for observation in observations:
+        if not observation.event_id or observation.event_id in waiting:
+            waiting.discard(observation.event_id)
+            fresh.append(observation)
+    return fresh
 
 
 def _insert_events(transaction: Transaction, observations: Sequence[Observation]) -> set[str]:
@@ -138,10 +142,8 @@ def _insert_events(transaction: Transaction, observations: Sequence[Observation]
         for one in observations
         if one.event_id
     }
-    if not values:
-        return set()
     events = [values[id] for id in sorted(values)]
-    return set(transaction.connection.execute(transaction.upserts.insert_event, events).scalars())
+    return {row.id for row in _write(transaction, transaction.statements.insert_events, events)}
 
 
 def _lock_sessions(
@@ -150,20 +152,14 @@ def _lock_sessions(
     observations: Sequence[Observation],
 ) -> dict[SessionKey, LockedSession]:
     """Lock the observed sessions; one that was never seen is written."""
-    if not first_seen:
-        return {}
     merged = dict.fromkeys(first_seen, 0)
     for observation in observations:
         merged[observation.key] += 1
     values = [
-        {
-            **key._asdict(),
-            **rows.session_values(first_seen[key], transaction.now),
-            "observations": merged[key],
-        }
+        {**rows.session_values(first_seen[key], transaction.now), "observations": merged[key]}
         for key in sorted(first_seen)
     ]
-    found = transaction.connection.execute(transaction.upserts.lock_session, values)
+    found = _write(transaction, transaction.statements.lock_sessions, values)
     locked = [rows.locked_session(row, merged) for row in found]
     return {session.key: session for session in locked}
 
@@ -181,7 +177,7 @@ def _references(
     strongest = dict(claims)
     found = [*claims.items()]
     for observation in observations:
-        key, claim = observation.key, seen(observation).claim
+        key, claim = observation.key, observation.claim
         strongest[key] = max(strongest.get(key, claim), claim)
         found.append((key, strongest[key]))
     return {
@@ -204,20 +200,11 @@ def _lock_rows(
 ) -> dict[ReferenceKey, Standing]:
     """Lock the rows of the references; version 0 is one never seen."""
     by_digest = {key.digest: key for key in references}
-    if not by_digest:
-        return {}
     values = [
-        {
-            **rows.standing_values(NO_SESSIONS),
-            "key": digest,
-            "account": key.account,
-            "livemode": key.livemode,
-            "client_reference_id": key.reference,
-            "updated_at": transaction.now,
-        }
-        for digest, key in sorted(by_digest.items())
+        rows.standing_values(key, NO_SESSIONS, transaction.now)
+        for _, key in sorted(by_digest.items())
     ]
-    found = transaction.connection.execute(transaction.upserts.lock_reference, values)
+    found = _write(transaction, transaction.statements.lock_standings, values)
     return {by_digest[row.key]: rows.standing_of(row) for row in found}
 
 
@@ -238,16 +225,20 @@ def _read_sessions(
     ]
     if not standings and not others:
         return []
+    pack = transaction.statements.pack_list
     found = transaction.connection.execute(
-        statements.READ_CONCERNED,
-        {"keys": [key.digest for key in standings], "ids": others},
+        transaction.statements.read_sessions,
+        {"keys": pack([key.digest for key in standings]), "ids": pack(others)},
     )
     sessions = rows.sessions_of(found.all())
     return [s for s in sessions if not (s.key in locked and locked[s.key].is_new)]
 
 
 def _write(
-    transaction: Transaction, statement: Executable, values: Sequence[Mapping[str, Any]]
-) -> None:
-    if values:
-        transaction.connection.execute(statement, values)
+    transaction: Transaction, bulk: Bulk, values: Sequence[Mapping[str, Any]]
+) -> Sequence[Row[Any]]:
+    """Execute a statement over rows, if there are any; gives what it returns."""
+    if not values:
+        return ()
+    found = transaction.connection.execute(bulk.statement, bulk.parameters(values))
+    return found.all() if found.returns_rows else ()

@@ -40,6 +40,9 @@ POSTGRES_TIMEOUTS = {
     "lock_timeout": 10_000,
     "idle_in_transaction_session_timeout": 60_000,
 }
+# Every statement of ours has an index to go by. On a table that was never analyzed PostgreSQL would
+# rather read the whole of it, and keep that plan while the table grows.
+POSTGRES_PLANS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 # Connections a process may hold. Small plans allow 20 in all.
 POOL = {"pool_size": 5, "max_overflow": 0, "pool_timeout": 10}
 
@@ -82,7 +85,6 @@ def open_engine(url: str, *, patience: float | None = None) -> Engine:
     engine = create_engine(
         parsed.set(query={**POSTGRES_CONNECTION, **parsed.query}),
         hide_parameters=True,
-        pool_pre_ping=True,
         # Statements after a lock have to see what its last holder committed.
         isolation_level="READ COMMITTED",
         **POOL,
@@ -105,12 +107,21 @@ R = TypeVar("R")
 def translates_errors(function: Callable[P, R]) -> Callable[P, R]:
     """Raise the database's errors as LedgerUnavailable or LedgerBroken.
 
-    They are not chained: a database's message quotes what it was sent.
+    A connection that has broken since it was last used is replaced, once: to ask each for a sign of
+    life before its use would cost a round trip each time. What was committed just as the connection
+    broke is then done twice, which the ledger's keys make harmless.
+
+    The errors are not chained: a database's message quotes what it was sent.
     """
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
+            try:
+                return function(*args, **kwargs)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
             return function(*args, **kwargs)
         except SQLAlchemyError as error:
             failure = translate(error)
@@ -172,8 +183,8 @@ def _begin_sqlite(connection: Connection) -> None:
 def _set_up_postgres(patience: float, connection: Any, record: object) -> None:
     # By statement, as poolers such as PgBouncer refuse the start-up parameter for these.
     lock_timeout = min(POSTGRES_TIMEOUTS["lock_timeout"], int(patience * 1000))
-    timeouts = {**POSTGRES_TIMEOUTS, "lock_timeout": lock_timeout}
-    settings = "; ".join(f"SET {name} = {value}" for name, value in timeouts.items())
+    options = {**POSTGRES_TIMEOUTS, "lock_timeout": lock_timeout, **POSTGRES_PLANS}
+    settings = "; ".join(f"SET {name} = {value}" for name, value in options.items())
     autocommit = connection.autocommit
     connection.autocommit = True
     connection.execute(settings)

@@ -15,6 +15,7 @@ from app.domain.session import Observation, Session
 from app.domain.snapshot import SessionKey
 from app.domain.standing import ReferenceKey, Standing
 from app.ledger import apply, rows, statements
+from app.ledger.bulk import APPLY
 from app.ledger.cursors import Cursors
 from app.ledger.engine import for_reading, translate, translates_errors
 from app.ledger.notification_log import NotificationLog
@@ -36,7 +37,7 @@ class Ledger:
         """`engine` comes from `open_engine`; `close` gives its connections back."""
         self._engine = engine
         self._reading = for_reading(engine)
-        self._upserts = statements.UPSERTS[engine.dialect.name]
+        self._bulk = APPLY[engine.dialect.name]
         self.cursors = Cursors(engine)
         self.notifications = NotificationLog(engine)
         self.orphans = Orphans(engine)
@@ -53,7 +54,7 @@ class Ledger:
         everything back. `now` is in Unix seconds.
         """
         with self._engine.begin() as connection:
-            transaction = apply.Transaction(connection, self._upserts, now)
+            transaction = apply.Transaction(connection, self._bulk, now)
             return apply.apply(transaction, observations, policy)
 
     @translates_errors
@@ -64,13 +65,14 @@ class Ledger:
         with self._reading.connect() as connection:
             applied = connection.execute(statements.HAS_EVENTS, {"ids": event_ids}).scalars()
             events = frozenset(applied)
+            pack, read = self._bulk.pack_list, self._bulk.read_sessions
             found = connection.execute(
-                statements.READ_CONCERNED, {"keys": [], "ids": [key.id for key in keys]}
+                read, {"keys": pack([]), "ids": pack([key.id for key in keys])}
             )
             observed = [one for one in rows.sessions_of(found.all()) if one.key in keys]
             references = apply.references_of(observed, observations)
             digests = [key.digest for key in references]
-            found = connection.execute(statements.READ_CONCERNED, {"keys": digests, "ids": []})
+            found = connection.execute(read, {"keys": pack(digests), "ids": pack([])})
             members = rows.sessions_of(found.all())
             standing_rows = connection.execute(statements.READ_STANDINGS, {"keys": digests}).all()
         return Known(
@@ -173,7 +175,7 @@ class Ledger:
         One whose reference was never seen gives it a first line, at version 0.
         """
         with self._engine.begin() as connection:
-            transaction = apply.Transaction(connection, self._upserts, now)
+            transaction = apply.Transaction(connection, self._bulk, now)
             apply.record_discarded(transaction, discarded, why)
 
     @translates_errors
@@ -197,7 +199,9 @@ class Ledger:
             return []
         values = [rows.effect_values(effect, now) for effect in effects]
         with self._engine.begin() as connection:
-            new = set(connection.execute(self._upserts.insert_effects, values).scalars())
+            insert = self._bulk.insert_effects
+            found = connection.execute(insert.statement, insert.parameters(values))
+            new = set(found.scalars())
         return [effect for effect in effects if effect.id in new]
 
     @translates_errors

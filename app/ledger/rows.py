@@ -57,10 +57,13 @@ class LockedSession(NamedTuple):
 
 
 def session_values(session: Session, now: int) -> dict[str, Any]:
-    """The columns of `sessions` that a session gives, but for its key and its count."""
+    """The row of `sessions` for a session, but for its count of observations."""
     snapshot = session.snapshot
     reference = reference_of(session)
     return {
+        "id": snapshot.id,
+        "account": snapshot.account,
+        "livemode": snapshot.livemode,
         "created": snapshot.created,
         "type": snapshot.type,
         "status": snapshot.status,
@@ -135,9 +138,17 @@ def attempt_values(session: SessionKey, attempt: str) -> dict[str, Any]:
     }
 
 
-def standing_values(standing: Standing) -> dict[str, Any]:
-    """The columns of `standings` that a standing gives."""
-    return {name: getattr(standing, name) for name in STANDING_FIELDS}
+def standing_values(key: ReferenceKey, standing: Standing, now: int) -> dict[str, Any]:
+    """The row of `standings` for a reference's standing."""
+    values = {name: getattr(standing, name) for name in STANDING_FIELDS}
+    return {
+        **values,
+        "key": key.digest,
+        "account": key.account,
+        "livemode": key.livemode,
+        "client_reference_id": key.reference,
+        "updated_at": now,
+    }
 
 
 def standing_of(row: Any) -> Standing:
@@ -178,7 +189,8 @@ def timeline_line_of(row: Any) -> TimelineLine:
 
 def effect_values(effect: PendingEffect, now: int) -> dict[str, Any]:
     """The row of `effects` for a new effect."""
-    return {**effect.to_dict(), "status": "pending", "created_at": now, "updated_at": now}
+    values = {name: getattr(effect, name) for name in EFFECT_FIELDS}
+    return {**values, "status": "pending", "created_at": now, "updated_at": now}
 
 
 def effect_of(row: Any) -> PendingEffect:

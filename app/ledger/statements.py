@@ -8,16 +8,21 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Insert,
+    Integer,
+    Select,
     Text,
     and_,
     bindparam,
-    case,
     cast,
+    false,
     func,
-    insert,
+    literal,
+    not_,
     or_,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,6 +30,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.domain.snapshot import SessionKey
 from app.ledger.rows import EFFECT_FIELDS, STANDING_FIELDS, TIMELINE_FIELDS
 from app.ledger.tables import (
+    OPEN,
+    PROCESSING,
+    REDACTING,
     attempts,
     cursors,
     effects,
@@ -63,13 +71,7 @@ SESSIONS_WITH_ATTEMPTS = select(sessions, attempts.c.attempt).join_from(
 )
 
 READ_SESSIONS = SESSIONS_WITH_ATTEMPTS.where(sessions.c.reference_key == bindparam("key"))
-# The sessions of some references, and others by their ids.
-READ_CONCERNED = SESSIONS_WITH_ATTEMPTS.where(
-    or_(
-        sessions.c.reference_key.in_(bindparam("keys", expanding=True)),
-        sessions.c.id.in_(bindparam("ids", expanding=True)),
-    )
-)
+
 READ_SESSION = SESSIONS_WITH_ATTEMPTS.where(THIS_SESSION)
 IS_ORPHAN = and_(
     sessions.c.reference_key.is_(None),
@@ -85,40 +87,50 @@ ORPHANS = SESSIONS_WITH_ATTEMPTS.where(
         .limit(bindparam("rows"))
     ),
 ).order_by(sessions.c.id)
-# What Stripe should be asked about: processing for too long, being redacted, and, in a slow round,
-# open. One that Stripe does not know is not asked about again.
+
+
+def _due(rank: int, *conditions: ColumnElement[bool]) -> Select[str, str, int, int]:
+    """The first sessions to ask about of one kind, by the index that its `conditions` name."""
+    first = (
+        select(
+            sessions.c.id,
+            sessions.c.account,
+            sessions.c.checked_at,
+            literal(rank, Integer).label("rank"),
+        )
+        .where(
+            sessions.c.livemode == bindparam("livemode"),
+            sessions.c.missing_since.is_(None),
+            *conditions,
+        )
+        .order_by(sessions.c.checked_at, sessions.c.id)
+        .limit(bindparam("rows"))
+        .subquery()
+    )
+    return select(first.c.id, first.c.account, first.c.checked_at, first.c.rank)
+
+
+# What Stripe should be asked about: first what somebody waits for. A session that Stripe does not
+# know is not asked about again.
+_CANDIDATES = union_all(
+    _due(
+        0,
+        PROCESSING,
+        sessions.c.as_of < bindparam("overdue"),
+        sessions.c.checked_at < bindparam("soon"),
+    ),
+    _due(1, REDACTING, sessions.c.checked_at < bindparam("hourly")),
+    _due(
+        2,
+        OPEN,
+        not_(func.coalesce(REDACTING, false())),
+        sessions.c.as_of < bindparam("daily"),
+        sessions.c.checked_at < bindparam("daily"),
+    ),
+).subquery()
 TO_CHECK = (
-    select(sessions.c.id, sessions.c.account)
-    .where(
-        sessions.c.livemode == bindparam("livemode"),
-        sessions.c.missing_since.is_(None),
-        or_(
-            and_(
-                sessions.c.status == "processing",
-                sessions.c.as_of < bindparam("overdue"),
-                sessions.c.checked_at < bindparam("soon"),
-            ),
-            and_(
-                sessions.c.redaction.in_(("validated", "processing")),
-                sessions.c.checked_at < bindparam("hourly"),
-            ),
-            and_(
-                sessions.c.status == "requires_input",
-                sessions.c.as_of < bindparam("daily"),
-                sessions.c.checked_at < bindparam("daily"),
-            ),
-        ),
-    )
-    # A long slow round must not keep those waiting for whom somebody waits.
-    .order_by(
-        case(
-            (sessions.c.status == "processing", 0),
-            (sessions.c.redaction.is_not(None), 1),
-            else_=2,
-        ),
-        sessions.c.checked_at,
-        sessions.c.id,
-    )
+    select(_CANDIDATES.c.id, _CANDIDATES.c.account)
+    .order_by(_CANDIDATES.c.rank, _CANDIDATES.c.checked_at, _CANDIDATES.c.id)
     .limit(bindparam("rows"))
 )
 MARK_CHECKED = (
@@ -133,7 +145,7 @@ MISSING_OF_REFERENCE = select(sessions.c.id).where(
     sessions.c.reference_key == bindparam("key"), sessions.c.missing_since.is_not(None)
 )
 OVERDUE_REDACTIONS = select(func.count()).where(
-    sessions.c.redaction.in_(("validated", "processing")),
+    REDACTING,
     sessions.c.redaction_since < bindparam("before"),
 )
 MODES = select(sessions.c.livemode, func.count().label("sessions")).group_by(sessions.c.livemode)
@@ -158,11 +170,10 @@ RECEIVER_STATE = (
 )
 GET_CURSOR = select(cursors.c.value).where(cursors.c.name == bindparam("name"))
 
-UPDATE_SESSION = update(sessions).where(THIS_SESSION)
 
 READ_STANDING = select(standings).where(standings.c.key == bindparam("key"))
 READ_STANDINGS = select(standings).where(standings.c.key.in_(bindparam("keys", expanding=True)))
-UPDATE_STANDING = update(standings).where(standings.c.key == bindparam("reference_key"))
+
 ALL_STANDINGS = select(
     standings.c.client_reference_id, *(standings.c[name] for name in STANDING_FIELDS)
 ).where(
@@ -171,7 +182,7 @@ ALL_STANDINGS = select(
     standings.c.version > 0,
 )
 
-INSERT_TIMELINE = insert(timeline).inline()
+
 NEWEST_TIMELINE = (
     select(*(timeline.c[name] for name in TIMELINE_FIELDS))
     .where(timeline.c.reference_key == bindparam("key"))
@@ -225,42 +236,16 @@ MARK_ENQUEUED = update(effects).where(
 class Upserts:
     """The statements that the two databases spell alike, but SQLAlchemy keeps apart."""
 
-    insert_event: Insert  # gives the id if the event is new
-    lock_session: Insert  # gives the key, the reference, and how many observations were merged
-    lock_reference: Insert  # gives the standing; version 0 is one never seen
-    insert_attempts: Insert
-    insert_effects: Insert  # gives the ids of those that are new
     set_cursor: Insert
     add_to_cursor: Insert
     record_sent: Insert  # does nothing if the receiver knows more
 
 
 def _upserts(into: Callable[..., Any]) -> Upserts:
-    # The updates change no key column: PostgreSQL's lock then lets foreign keys be checked
-    # meanwhile. They do change one, as only an updated row is returned.
-    session = into(sessions)
-    reference = into(standings)
     cursor = into(cursors)
-    knows = into(notifications)
+    sent = into(notifications)
     total = cast(cast(cursors.c.value, BigInteger) + cast(cursor.excluded.value, BigInteger), Text)
     return Upserts(
-        insert_event=into(events).on_conflict_do_nothing().returning(events.c.id),
-        lock_session=session.on_conflict_do_update(
-            index_elements=["id", "account", "livemode"],
-            set_={"observations": sessions.c.observations + session.excluded.observations},
-        ).returning(
-            sessions.c.id,
-            sessions.c.account,
-            sessions.c.livemode,
-            sessions.c.observations,
-            sessions.c.reference,
-            sessions.c.reference_source,
-            sessions.c.reference_as_of,
-        ),
-        lock_reference=reference.on_conflict_do_update(
-            index_elements=["key"], set_={"version": standings.c.version}
-        ).returning(standings.c.key, *(standings.c[name] for name in STANDING_FIELDS)),
-        insert_attempts=into(attempts).on_conflict_do_nothing(),
         set_cursor=cursor.on_conflict_do_update(
             index_elements=["name"],
             set_={"value": cursor.excluded.value, "updated_at": cursor.excluded.updated_at},
@@ -269,12 +254,11 @@ def _upserts(into: Callable[..., Any]) -> Upserts:
             index_elements=["name"],
             set_={"value": total, "updated_at": cursor.excluded.updated_at},
         ),
-        record_sent=knows.on_conflict_do_update(
+        record_sent=sent.on_conflict_do_update(
             index_elements=["reference_key", "receiver"],
-            set_={name: knows.excluded[name] for name in ("version", "status", "updated_at")},
-            where=notifications.c.version < knows.excluded.version,
+            set_={name: sent.excluded[name] for name in ("version", "status", "updated_at")},
+            where=notifications.c.version < sent.excluded.version,
         ),
-        insert_effects=into(effects).on_conflict_do_nothing().returning(effects.c.id),
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    literal_column,
     text,
 )
 
@@ -66,8 +67,25 @@ sessions = Table(
     # The sweep's own: when it last asked Stripe, and since when Stripe does not know the session.
     Column("checked_at", BigInteger, nullable=False, server_default="0"),
     Column("missing_since", BigInteger),
-    Index("ix_sessions_status_checked_at", "status", "checked_at"),
+    # Every event updates a session twice: room for its new versions in its own page.
+    postgresql_with={"fillfactor": 60},
 )
+
+# The sessions that the sweep asks about. As text, so that a database sees which index is meant.
+PROCESSING = literal_column("sessions.status = 'processing'", Boolean)
+REDACTING = literal_column("sessions.redaction IN ('validated', 'processing')", Boolean)
+OPEN = literal_column("sessions.status = 'requires_input'", Boolean)
+for _name, _which in (
+    ("processing", "status = 'processing'"),
+    ("redacting", "redaction IN ('validated', 'processing')"),
+    ("open", "status = 'requires_input'"),
+):
+    Index(
+        f"ix_sessions_{_name}",
+        sessions.c.checked_at,
+        sqlite_where=text(_which),
+        postgresql_where=text(_which),
+    )
 
 # One row for each failed attempt, so that each counts once.
 attempts = Table(
@@ -103,6 +121,7 @@ standings = Table(
     Column("redaction", Text),
     Column("version", Integer, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    postgresql_with={"fillfactor": 60},
 )
 
 # One line for each change of a standing, and for each dead letter that was discarded.

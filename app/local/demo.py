@@ -1,4 +1,4 @@
-"""The demo's acts: scenarios at the sandbox, a fault and its replay, and the final comparison."""
+"""The demo's steps: scenarios at the sandbox, a fault and its replay, and the final comparison."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from app.queue.model import EVENTS
 from app.settings import Settings
 from app.stores import Stores, opened_stores
 
-# Scenarios at a time: more would only wait for the two cores.
+# Scenarios at once: more would only wait for the two cores.
 CONCURRENCY = 4
-# Seconds for what is under way to arrive once every scenario has run. A tie is settled by a recheck
+# Seconds for what is under way to arrive after the last scenario. A tie is settled by a recheck
 # after three seconds; a delivery that chaos holds back comes within two.
 SETTLE_TIMEOUT = 30.0
 SETTLE_TIMEOUT_PER_REFERENCE = 0.1
@@ -65,7 +65,7 @@ class DemoResult:
 
 
 def run_demo(stack: Stack, scenarios: list[Scenario], progress: Progress) -> DemoResult:
-    """Start the stack and run the demo on it, with a bar on `progress` for each act.
+    """Start the stack and run the demo on it, with a bar on `progress` for each step.
 
     Raises NotStarted and RuntimeError if a process does not start, or no event fails as it should.
     """
@@ -74,7 +74,7 @@ def run_demo(stack: Stack, scenarios: list[Scenario], progress: Progress) -> Dem
 
 
 class Demo:
-    """The acts, in their order."""
+    """Runs the demo's steps in order."""
 
     def __init__(self, stack: Stack, stores: Stores, progress: Progress) -> None:
         """`stack` is not started yet; `stores` are those of its environment."""
@@ -84,7 +84,7 @@ class Demo:
         self._client = SandboxClient(stack.sandbox, stack.secrets.api_key)
 
     def run(self, scenarios: list[Scenario]) -> DemoResult:
-        """Run every act. The first scenario's own steps are replaced by the fault."""
+        """Run the demo. The fault replaces the steps of the first scenario."""
         self._start()
         self._client.control("chaos", CHAOS)
         self._client.control("redaction", {"seconds": 0})
@@ -115,23 +115,23 @@ class Demo:
         self._progress.update(task, description="Everything is up")
 
     def _run_scenarios(self, scenarios: list[Scenario]) -> None:
-        task = self._progress.add_task("Living the users' lives", total=len(scenarios))
+        task = self._progress.add_task("Running the scenarios", total=len(scenarios))
         with ThreadPoolExecutor(CONCURRENCY) as pool:
             for _ in pool.map(lambda scenario: run(scenario, self._client), scenarios):
                 self._progress.advance(task)
 
     def _await_dead_letter(self) -> None:
-        task = self._progress.add_task("One session's events die", total=1)
+        task = self._progress.add_task("One session's events fail", total=1)
         deadline = time.monotonic() + SETTLE_TIMEOUT
         while not self._counts()["failed"]:
             if time.monotonic() > deadline:
-                raise NotStarted("no event reached the dead letters, though one was made to die")
+                raise NotStarted("no event reached the dead letters, though one was made to fail")
             time.sleep(POLL_INTERVAL)
         self._progress.advance(task)
 
     def _replay(self) -> tuple[int, int]:
         """Replay until no dead letter is left; returns how many there were, and the replays."""
-        task = self._progress.add_task("They are replayed", total=None)
+        task = self._progress.add_task("Replaying them", total=None)
         letters: set[str] = set()
         replayed = 0
         deadline = time.monotonic() + SETTLE_TIMEOUT

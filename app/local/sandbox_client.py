@@ -13,7 +13,7 @@ REQUEST_TIMEOUT = 30  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """How a reference stands by Stripe's sessions, computed without our domain's code."""
+    """A reference's standing by Stripe's sessions, computed without our domain's code."""
 
     status: str
     session_id: str
@@ -68,7 +68,7 @@ class SandboxClient:
         return found
 
     def truth(self) -> dict[str, Truth]:
-        """How each reference stands now."""
+        """Each reference's standing now."""
         found: dict[str, list[dict[str, Any]]] = {}
         for session in self.control("sessions")["data"]:
             found.setdefault(session["client_reference_id"], []).append(session)

@@ -11,17 +11,23 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def raise_on_stop_signals() -> None:
-    """Have both raise KeyboardInterrupt from now on."""
-    # SIGINT as well: a shell that starts us in the background has it ignored.
+    """Make both raise KeyboardInterrupt from now on."""
+    # SIGINT too: a shell that starts us in the background sets it to be ignored.
     for number in STOP_SIGNALS:
         signal.signal(number, signal.default_int_handler)
 
 
+def ignore_stop_signals() -> None:
+    """Ignore both from now on: all is stopped, and another Ctrl-C would only break off the exit."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextlib.contextmanager
 def hold_stop_signals(*, deliver: bool = True) -> Iterator[None]:
-    """Hold both back until the end of the block, where the first that came is raised if `deliver`.
+    """Hold both until the end of the block; then raise the first that came, if `deliver`.
 
-    In the middle of a start or a stop they would leave processes behind that nothing stops.
+    During a start or a stop they would leave processes behind that nothing stops.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread receives signals

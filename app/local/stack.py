@@ -126,7 +126,7 @@ class Stack:
         self._run("workers", "workers")
 
     def _lock_folder(self) -> None:
-        """Raises NotStarted if another stack uses the folder: two would ruin each other's files."""
+        """Raises NotStarted if another stack uses the folder, whose files two would corrupt."""
         lock = (self.folder / "lock").open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -176,7 +176,7 @@ class Stack:
         return next((name for name, process in self._processes if process.poll() is not None), None)
 
     def tail(self, lines: int = 20) -> str:
-        """The last lines of every log, to be shown when a temporary folder is gone."""
+        """The last lines of every log, to show when a temporary folder is gone."""
         parts = []
         for log in sorted(self.folder.glob("**/*.log")):
             last = log.read_text(errors="replace").splitlines()[-lines:]

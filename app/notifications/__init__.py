@@ -1,4 +1,4 @@
-"""NotificationLog the team's own system. A subscriber imports its types from here.
+"""Notifies the team's own system. A subscriber imports its types from here.
 
 from app.notifications import Permanent, ReferenceChanged, Retry
 """

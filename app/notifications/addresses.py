@@ -1,4 +1,4 @@
-"""Where a callback may go: the addresses of its host, looked up once and looked at."""
+"""Where a callback may go: the addresses of its host, looked up once and checked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 
 from app.domain.errors import Permanent, Transient
 
-# A resolver whose servers are away tries them in turn for half a minute, deaf to signals.
+# Seconds. A resolver without servers tries for half a minute, and signals do not stop it.
 LOOKUP_TIMEOUT = 5.0
 # https://www.rfc-editor.org/rfc/rfc6052: an IPv4 address in the last 32 bits.
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -22,7 +22,7 @@ class ReceiverUnavailable(Transient):
 
 
 class ReceiverRefused(Permanent):
-    """NOTIFY_URL leads where we do not send: look at the setting."""
+    """NOTIFY_URL leads to an address that is not allowed: check the setting."""
 
 
 def addresses_of(host: str, port: int, *, allow_private: bool) -> list[str]:
@@ -32,7 +32,7 @@ def addresses_of(host: str, port: int, *, allow_private: bool) -> list[str]:
     addresses are private.
     """
     found = _look_up(host, port)
-    allowed = found if allow_private else [each for each in found if is_public(each)]
+    allowed = found if allow_private else [address for address in found if is_public(address)]
     if not allowed:
         raise ReceiverRefused(
             "NOTIFY_URL leads to a private address: set NOTIFY_ALLOW_PRIVATE=1 if it is meant"
@@ -41,15 +41,15 @@ def addresses_of(host: str, port: int, *, allow_private: bool) -> list[str]:
 
 
 def is_public(address: str) -> bool:
-    """Whether it is an address of the open internet, whatever form it is hidden in."""
+    """Whether it is an address of the public internet, in any form that carries one."""
     return all(
-        # `is_global` takes groups for public, and IPv6's old ways to write an IPv4 address.
-        each.is_global and not each.is_multicast and not _is_old(each)
-        for each in _meant(ipaddress.ip_address(address.partition("%")[0]))
+        # `is_global` accepts multicast groups, and IPv6's obsolete forms of an IPv4 address.
+        each.is_global and not each.is_multicast and not _is_obsolete(each)
+        for each in _carried(ipaddress.ip_address(address.partition("%")[0]))
     )
 
 
-def _meant(address: Address) -> list[Address]:
+def _carried(address: Address) -> list[Address]:
     """The address, or the IPv4 address that it carries."""
     if isinstance(address, ipaddress.IPv4Address):
         return [address]
@@ -60,15 +60,15 @@ def _meant(address: Address) -> list[Address]:
     return [address.ipv4_mapped or address]
 
 
-def _is_old(address: Address) -> bool:
+def _is_obsolete(address: Address) -> bool:
     return address.version == 6 and (address.is_reserved or address.is_site_local)
 
 
 def _look_up(host: str, port: int) -> list[str]:
-    """In a thread of its own: the look-up cannot be broken off, only left alone."""
+    """In a thread of its own: a look-up cannot be interrupted, only abandoned."""
     answer: SimpleQueue[list[str]] = SimpleQueue()
-    looking = threading.Thread(target=_resolve, args=(host, port, answer), daemon=True)
-    looking.start()
+    thread = threading.Thread(target=_resolve, args=(host, port, answer), daemon=True)
+    thread.start()
     try:
         found = answer.get(timeout=LOOKUP_TIMEOUT)
     except Empty:

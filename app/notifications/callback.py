@@ -24,26 +24,26 @@ from app.domain.errors import Permanent, Retry
 from app.notifications.addresses import ReceiverUnavailable, addresses_of
 from app.notifications.message import ReferenceChanged
 
-# Both together stay within an effect's time limit. A receiver that answers byte by byte keeps each
-# of them, and is ended by the limit itself.
+# Seconds. Both together stay within an effect's time limit. A receiver that answers byte by byte
+# stays within both, and only the limit itself ends it.
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 10.0
-# A host of many addresses is away when its first ones are.
+# A host with many addresses counts as away if the first ones are.
 MAX_ADDRESSES = 3
-MAX_PAUSE = 86_400.0  # seconds: no receiver puts us off for longer
+MAX_PAUSE = 86_400.0  # seconds: a longer Retry-After is cut to this
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
-# Their warnings quote the address that was asked, and NOTIFY_URL may hold a token.
+# Their warnings quote the address of the request, and NOTIFY_URL may hold a token.
 for _name in ("urllib3.connection", "urllib3.connectionpool"):
     logging.getLogger(_name).setLevel(logging.ERROR)
 
 
 class ReceiverGone(Permanent):
-    """The receiver answered 410: it wants no more. `notify test` begins again."""
+    """The receiver answered 410: nothing more is sent until `notify test` succeeds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What came back."""
+class Delivery:
+    """The receiver's answer: its HTTP status, and the seconds it took."""
 
     status: int
     seconds: float
@@ -77,8 +77,8 @@ class Callback:
         self._allow_private = allow_private
         self._now = now
 
-    def send(self, message: ReferenceChanged) -> Told:
-        """POST the message once. Raises what says whether, and when, to try again."""
+    def send(self, message: ReferenceChanged) -> Delivery:
+        """POST the message once. Raises an error that says whether, and when, to try again."""
         now = self._now()
         body = message.body(now)
         signed_at = datetime.fromtimestamp(int(now), UTC)
@@ -95,7 +95,7 @@ class Callback:
         except JobTimeoutException:
             raise ReceiverUnavailable("the receiver did not answer in time") from None
         self._judge(status, retry_after)
-        return Told(status, round(time.monotonic() - began, 3))
+        return Delivery(status, round(time.monotonic() - began, 3))
 
     def _post(self, body: str, headers: dict[str, str]) -> tuple[int, str | None]:
         found = addresses_of(self._host, self._port, allow_private=self._allow_private)
@@ -103,14 +103,14 @@ class Callback:
             try:
                 return self._post_to(address, body, headers)
             except (NewConnectionError, ConnectTimeoutError) as error:
-                reason = type(error).__name__  # nothing was sent: the next may be there
+                reason = type(error).__name__  # nothing was sent: try the next address
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 reason = type(error).__name__
                 break
         raise ReceiverUnavailable(f"the receiver cannot be reached ({reason})")
 
     def _post_to(self, address: str, body: str, headers: dict[str, str]) -> tuple[int, str | None]:
-        # A pool of its own for each message: kept connections would outlive the address we checked.
+        # A new pool for each message: a kept connection would outlive the check of its address.
         with self._pool(address) as pool:
             answer = pool.urlopen(
                 "POST",
@@ -128,7 +128,7 @@ class Callback:
     def _pool(self, address: str) -> urllib3.HTTPConnectionPool:
         if not self._https:
             return urllib3.HTTPConnectionPool(address, self._port)
-        # The address is the one we looked at; the certificate has to be the name's.
+        # Connect to the checked address, with the certificate of the name.
         # https://urllib3.readthedocs.io/en/stable/advanced-usage.html#custom-sni-hostname
         return urllib3.HTTPSConnectionPool(
             address,
@@ -147,12 +147,12 @@ class Callback:
         if 200 <= status < 300:
             return
         if status == 410:
-            raise ReceiverGone("the receiver answered 410: it wants no more")
-        told = f"the receiver answered {status}"
+            raise ReceiverGone("the receiver answered 410: it accepts no more")
+        message = f"the receiver answered {status}"
         pause = seconds_of(retry_after, self._now())
         if pause is not None:
-            raise Retry(min(pause, MAX_PAUSE), told)
-        raise ReceiverUnavailable(told)
+            raise Retry(min(pause, MAX_PAUSE), message)
+        raise ReceiverUnavailable(message)
 
 
 def seconds_of(retry_after: str | None, now: float) -> float | None:
@@ -170,7 +170,7 @@ def seconds_of(retry_after: str | None, now: float) -> float | None:
 
 
 def _ascii(host: str) -> str:
-    """The name as DNS has it; one that has no such form is not resolved either."""
+    """The name in DNS' own form; a name that has none cannot be resolved either."""
     with suppress(UnicodeError):
         return host if host.isascii() else host.encode("idna").decode()
     return host

@@ -1,4 +1,4 @@
-"""What a receiver is told: the same in the callback, the function and the stream."""
+"""The message to a receiver: the same in the callback, the function and the stream."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from app.domain.standing import Standing
 
 @dataclass(frozen=True, slots=True)
 class ReferenceChanged:
-    """A reference stands otherwise than the receiver knows. `standing.version` orders them."""
+    """A reference's standing is new to the receiver. `standing.version` orders messages."""
 
     client_reference_id: str
     account: str
     livemode: bool
     standing: Standing
-    previous_status: str | None  # what this receiver was told last; None the first time
-    id: str  # the same for every try to tell this version
+    previous_status: str | None  # in this receiver's last message; None in its first
+    id: str  # the same for every try to send this version
 
     def body(self, now: float) -> str:
         """The message as JSON; `now` is in Unix seconds."""
-        told = {
+        message = {
             "type": f"reference.{self.standing.status}",
             "timestamp": datetime.fromtimestamp(now, UTC).isoformat(),
             "data": {
@@ -33,7 +33,7 @@ class ReferenceChanged:
                 "previous_status": self.previous_status,
             },
         }
-        return json.dumps(told, separators=(",", ":"))
+        return json.dumps(message, separators=(",", ":"))
 
 
 def sample(livemode: bool) -> ReferenceChanged:

@@ -8,8 +8,8 @@ from redis.exceptions import ResponseError
 from app.domain.errors import Permanent
 from app.notifications.message import ReferenceChanged
 
-# Seconds an entry is kept: a reader that is away over a long week-end finds all.
-KEPT = 7 * 24 * 60 * 60
+# Seconds an entry is kept: a reader that is away over a long weekend misses nothing.
+RETENTION = 7 * 24 * 60 * 60
 
 
 class NotAStream(Permanent):
@@ -17,16 +17,16 @@ class NotAStream(Permanent):
 
 
 def append(connection: Redis, name: str, message: ReferenceChanged, now: float) -> None:
-    """Append the message, and let go of what is too old. `now` is in Unix seconds.
+    """Append the message, and trim entries that are too old. `now` is in Unix seconds.
 
     Raises NotAStream, and redis' own errors.
     """
-    oldest = int((now - KEPT) * 1000)
+    oldest = int((now - RETENTION) * 1000)
     body = message.body(now)
     try:
         connection.xadd(name, {"id": message.id, "message": body}, minid=oldest, approximate=True)
     except ResponseError as error:
-        # The client takes the code off the answers that it has a class for.
+        # The client strips the code from answers that it has a class for.
         if "wrong kind of value" in str(error) or str(error).startswith("WRONGTYPE"):
             raise NotAStream("NOTIFY_STREAM names a key that is not a stream") from error
         raise

@@ -20,17 +20,17 @@ Subscriber = Callable[[ReferenceChanged], Any]
 
 
 class SubscriberFailed(Transient):
-    """The subscriber raised: tried again later. `Permanent` says that later is of no use."""
+    """The subscriber raised: tried again later. `Permanent` says that it is of no use."""
 
 
 def load(path: str) -> Subscriber:
-    """The function that `path` names. Raises Misconfigured, so that it is found at start."""
+    """The function that `path` names. Raises Misconfigured, so that a mistake is found at start."""
     module_name, colon, name = path.partition(":")
     if not colon or not module_name or not name.isidentifier():
         raise Misconfigured(["SUBSCRIBER has to be package.module:function"])
     try:
         module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # whatever a module raises while it is imported
+    except (Exception, SystemExit) as error:  # a module can raise anything while it is imported
         raise Misconfigured([f"SUBSCRIBER {path} cannot be imported ({_why(error)})"]) from error
     found: Any = getattr(module, name, None)
     problem = _problem(found)
@@ -56,7 +56,7 @@ def call(subscriber: Subscriber, message: ReferenceChanged) -> None:
 
 
 def _problem(found: Any) -> str | None:
-    """What keeps it from being called with one message."""
+    """Why it cannot be called with one message; None if it can."""
     if found is None:
         return "names nothing in that module"
     if not callable(found):
@@ -73,7 +73,7 @@ def _problem(found: Any) -> str | None:
 
 
 def _why(error: BaseException) -> str:
-    """Where the module failed. An error's own text may quote what must not be shown."""
+    """Where the module failed. An error's own text may quote secrets."""
     if isinstance(error, ModuleNotFoundError):
         return f"no module {error.name}"
     if isinstance(error, SyntaxError):

@@ -1,4 +1,4 @@
-"""Apply observations: into the ledger with all they cause, then the effects into their queue."""
+"""Apply observations: commit them with all they cause, then enqueue the effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stripe's event list against ledger and queue: what both lack is accepted like a delivery."""
+"""Compare Stripe's event list with ledger and queue, and enqueue what both lack."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ from app.operations.effects import enqueue_unsent
 from app.queue.backlog import read_backlog
 from app.queue.connection import translated_errors
 from app.queue.model import EVENTS, event_job
+from app.queue.transitions import REFUSED
 from app.stores import Stores
 from app.stripe.retrying import StripeLists, named
 
-# Stripe keeps events for so long.
+# Seconds for which Stripe keeps events.
 RETENTION = 30 * DAY
-# A younger event may still be on its way by webhook: it is left for the next time.
+# A younger event may still be on its way by webhook: it is left for the next run.
 IN_FLIGHT = MINUTE
-# Seconds before the checkpoint that are looked at again: Stripe's list may show an event late, and
-# a Redis that was killed may have lost the last ones it took.
+# Seconds before the checkpoint that are checked again: Stripe's list may show an event late, and
+# a Redis that was killed may have lost the last ones it accepted.
 OVERLAP = HOUR
-# Events in one page: Stripe's own limit. And pages in one slice, all of which are in memory.
+# Events in a page: Stripe's own limit. Pages in a slice: all of them are in memory.
 PAGE_SIZE = 100
 MAX_PAGES = 10
 FIRST_SLICE = HOUR
+# A slice of too many events is made this much shorter: what was read of it is read again.
+SHRINK = 8
 # Queued jobs above which no more are added: Redis has to have room for deliveries.
 CROWDED = 20_000
 
@@ -39,18 +42,17 @@ class BackfillProgress:
 
     since: int
     until: int
-    reached: int  # all events before it have been looked at
+    reached: int  # all events before it have been checked
     events: int = 0  # that Stripe has
     missing: int = 0  # that neither ledger nor queue had; they are queued now
     unreadable: int = 0  # not of the form Stripe documents: left out
 
 
 class Backfill:
-    """One run through Stripe's events, oldest first. It may be broken off, and be run twice.
+    """One run through Stripe's events, oldest first. It can be interrupted, and run twice.
 
-    How far it has come is kept in the ledger and in Redis, and the lesser counts: the checkpoint
-    says that every event before it is in one of the two. Where one of them was lost, or set back to
-    a backup, its checkpoint went with it.
+    The ledger and Redis each keep a checkpoint, and the earlier one counts: every event before it
+    is in one of the two. If one of them is lost, or restored from a backup, so is its checkpoint.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class Backfill:
         now: Callable[[], float],
         report: Callable[[str], None] = lambda what: None,
     ) -> None:
-        """`now` gives Unix seconds; `report` is told which event is left out, and why."""
+        """`now` gives Unix seconds; `report` is given which event is left out, and why."""
         self._stripe = stripe
         self._stores = stores
         self._now = now
@@ -69,10 +71,10 @@ class Backfill:
         self._name = f"backfill_{mode_name(stores.settings.livemode)}"
 
     def steps(self, since: int | None = None) -> Iterator[BackfillProgress]:
-        """Go on from the checkpoint, or from `since`; tells of each slice of time once it is done.
+        """Continue from the checkpoint, or start at `since`; yields after each slice of time.
 
         Raises StripeUnavailable, StripeRefused, QueueUnavailable and the ledger's errors; what was
-        told by then is done.
+        yielded by then is done.
         """
         stripe_now = self._stripe.list_events({"limit": 1}).date
         horizon = stripe_now - RETENTION
@@ -85,7 +87,7 @@ class Backfill:
             end = min(so_far.reached + length, so_far.until)
             events = self._read(so_far.reached, end)
             if events is None:
-                length = (end - so_far.reached) // 2
+                length = max(1, (end - so_far.reached) // SHRINK)
                 continue
             missing, unreadable = self._enqueue_missing(events)
             if so_far.reached <= covered:  # else `since` has left a gap before this slice
@@ -103,18 +105,18 @@ class Backfill:
             yield so_far
 
     def crowded(self) -> bool:
-        """Whether the workers should first do some of what is queued."""
+        """Whether the workers should first process some of what is queued."""
         return read_backlog(self._stores.redis, EVENTS).counts["queued"] > CROWDED
 
     def _read(self, start: int, end: int) -> list[SessionEvent | None] | None:
-        """A slice's events, oldest first, None for each unreadable one. None: they are too many."""
+        """A slice's events, oldest first, None for each unreadable one; None if too many."""
         events: list[SessionEvent | None] = []
         params = {
             "types": sorted(EVENT_TYPES),
             "created": {"gte": start, "lt": end},
             "limit": PAGE_SIZE,
         }
-        # One second cannot be cut: its events are read however many they are.
+        # One second cannot be divided: its events are read however many they are.
         while len(events) < PAGE_SIZE * MAX_PAGES or end - start == 1:
             page = self._stripe.list_events(params)
             events += [self._parse(item) for item in page.items]
@@ -131,21 +133,22 @@ class Backfill:
             return None
 
     def _enqueue_missing(self, events: list[SessionEvent | None]) -> tuple[int, int]:
-        """Queue what is missing; gives how many were, and how many could not be read."""
+        """Enqueue what is missing; returns how many were, and how many could not be read."""
         readable = [event for event in events if event is not None]
         ids = [event.id for event in readable]
         ledger = self._stores.ledger
         known = ledger.has_events(ids) | ledger.discarded(ids)
         jobs = [event_job(event) for event in readable if event.id not in known]
         missing = sum(
-            outcome != "duplicate" for outcome in self._stores.events.enqueue_missing(jobs)
+            outcome not in ("duplicate", REFUSED)
+            for outcome in self._stores.events.enqueue_missing(jobs)
         )
         if missing:
             ledger.cursors.add(MISSED, missing, int(self._now()))
         return missing, len(events) - len(readable)
 
     def _checkpoint(self, horizon: int, stripe_now: int) -> int:
-        """Before when ledger and queue have had everything; the horizon if one knows nothing."""
+        """The time before which nothing is missing; the horizon if a store has no checkpoint."""
         with translated_errors():
             in_redis = cast(bytes | None, self._stores.redis.get(self._key))
         in_ledger = self._stores.ledger.cursors.get(self._name)
@@ -154,7 +157,7 @@ class Backfill:
         if in_redis is None or in_ledger is None:
             return horizon
         reached = min(int(in_redis), int(in_ledger))
-        # One of the future is another Stripe's.
+        # A checkpoint in the future is another Stripe's.
         return reached if horizon < reached <= stripe_now else horizon
 
     def _set_checkpoint(self, reached: int) -> None:

@@ -1,4 +1,4 @@
-"""Claim an orphan: from now on the session counts for a reference, here and at Stripe."""
+"""Claim an orphan: make the session count for a reference, here and at Stripe."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ AtStripe = Literal["written", "refused", "unavailable", "not_asked"]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What came of one claim."""
+    """The result of one claim."""
 
     session_id: str
     reference: str
     outcome: Outcome
     at_stripe: AtStripe = "not_asked"
-    status: str | None = None  # how the reference stands now
+    status: str | None = None  # of the reference's standing now
     why: str | None = None  # what Stripe answered instead, in codes
 
     @property
@@ -46,7 +46,7 @@ class Claims:
         self._now = now
 
     def claim(self, session: SessionKey, reference: str) -> Claim:
-        """Claim the session. A second time it changes nothing, but is written to Stripe again."""
+        """Claim the session. A repeated claim changes nothing, but is written to Stripe again."""
         if usable_reference(reference) is None:
             return Claim(session.id, reference, "unusable_reference")
         stored = self._stores.ledger.read_session(session)
@@ -67,7 +67,7 @@ class Claims:
     def _apply(self, stored: Session, reference: str) -> Outcome:
         apply_observations([claimed(stored, reference)], self._stores, self._now())
         found = self._stores.ledger.read_session(stored.key)
-        # Another claim of the same moment, or an event that names a reference, may have won.
+        # A simultaneous claim, or an event that names a reference, may have won.
         won = found is not None and found.snapshot.reference == reference
         return "claimed" if won else "not_an_orphan"
 
@@ -93,7 +93,7 @@ class Claims:
 
 
 def claimed(session: Session, reference: str) -> Observation:
-    """What an operator says of a session: all as it is known, and whose it is."""
+    """An operator's observation: the session as it is known, with its reference."""
     return Observation(
         name="claimed",
         snapshot=replace(session.snapshot, reference=reference, reference_source=METADATA),

@@ -1,4 +1,4 @@
-"""Committed effects into their queue: at once, or by the clock if Redis is away."""
+"""Enqueue committed effects: at once, or by the clock if Redis is away."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def enqueue_unsent(
 ) -> int:
     """Enqueue a batch of effects that no queue may hold; see `Ledger.effects_due_unsent`.
 
-    Gives how many there were. Raises QueueUnavailable and the ledger's errors.
+    Returns how many there were. Raises QueueUnavailable and the ledger's errors.
     """
     effects = ledger.effects_due_unsent(before, BATCH_SIZE, overdue=overdue)
     enqueue_and_mark(effects, queue, ledger, now)

@@ -1,4 +1,4 @@
-"""Import an account: every session that Stripe has, into the ledger, as the API answers it."""
+"""Import an account: every session at Stripe, into the ledger, as the API returns it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ImportProgress:
 class SessionImport:
     """One run through Stripe's sessions, newest first. It can be interrupted, and run twice.
 
-    A session that is opened while it is interrupted comes by webhook or backfill.
+    A session that is opened during an interruption comes by webhook or backfill.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class SessionImport:
     ) -> None:
         """`livemode` is the mode of Stripe's key; `now` gives Unix seconds.
 
-        `report` is told which session is left out, and why.
+        `report` is given which session is left out, and why.
         """
         self._stripe = stripe
         self._ledger = ledger
@@ -51,7 +51,7 @@ class SessionImport:
         self._cursor = f"import_{mode_name(livemode)}"
 
     def steps(self, restart: bool = False) -> Iterator[ImportProgress]:
-        """Go on where the last run was interrupted, unless `restart`; yields after each page.
+        """Continue where the last run was interrupted, unless `restart`; yields after each page.
 
         Raises StripeUnavailable, StripeRefused and the ledger's errors; what was yielded by then
         is in the ledger.
@@ -77,7 +77,7 @@ class SessionImport:
         yield so_far
 
     def _first(self, after: str) -> tuple[Page, bool]:
-        """The page to begin with, and whether it goes on from an earlier run."""
+        """The page to begin with, and whether it continues an earlier run."""
         if after:
             try:
                 return self._list(after), True
@@ -91,7 +91,7 @@ class SessionImport:
         )
 
     def _apply(self, page: Page) -> int:
-        """Into the ledger; returns how many could be read."""
+        """Apply the page to the ledger; returns how many sessions could be read."""
         observations = []
         for session in page.items:
             try:

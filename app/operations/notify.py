@@ -1,4 +1,4 @@
-"""Notify receivers: in order of version for each reference, and of nothing they know already."""
+"""Notify receivers: in order of version for each reference, and never of what they know."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ CALLBACK, SUBSCRIBER, STREAM = "notify_callback", "notify_subscriber", "notify_s
 
 # Seconds a lock outlives its worker, at most: longer than an effect's time limit.
 LOCK_TTL = 30
-# Seconds until a second worker that meets the same reference looks again.
+# Seconds until a worker that finds the reference locked tries again.
 RETRY_AFTER = 1.0
-# A receiver that takes as many seconds to fail is left alone for five times as long: it then holds
-# a worker for a sixth of its time at most, and the other receivers' effects do not wait for it.
+# A receiver that takes this many seconds to fail is left alone for five times as long: it then
+# occupies a worker for a sixth of the time at most, and other receivers' effects do not wait.
 SLOW_FAILURE = 4.0
 REST_FACTOR, MAX_REST = 5, 60.0
 
@@ -41,7 +41,7 @@ Send = Callable[[ReferenceChanged], object]
 
 @dataclass(frozen=True, slots=True)
 class Receivers:
-    """The receivers that the settings name, and what is needed to tell them."""
+    """The receivers that the settings name, and what is needed to notify them."""
 
     senders: Mapping[str, Send]  # by kind of effect
     ledger: Ledger
@@ -75,10 +75,10 @@ class Receivers:
         return [replace(effect, id=effect_id(effect.id, kind), kind=kind) for kind in self.senders]
 
     def notify(self, effect: PendingEffect, now: int) -> bool:
-        """Notify one receiver of how the effect's reference stands. False if it knows already.
+        """Notify one receiver of the reference's standing. False if it knows it already.
 
-        What is sent is the newest standing: an older one that waited is overtaken, and its own
-        effect finds later that the receiver knows more. `now` is in Unix seconds.
+        It sends the newest standing: the effect of an older one finds later that the receiver
+        knows more. `now` is in Unix seconds.
         """
         send = self.senders.get(effect.kind)
         if send is None or effect.reference is None:
@@ -131,7 +131,7 @@ class Receivers:
             return
         seconds = min(took * REST_FACTOR, MAX_REST)
         log.warning("receiver left alone", receiver=kind, seconds=round(seconds, 1))
-        with suppress(RedisError):  # what failed is what is to be told
+        with suppress(RedisError):  # the receiver's failure is the one to raise
             self.redis.set(_resting(kind), "1", px=int(seconds * 1000))
 
     @contextmanager
@@ -147,7 +147,7 @@ class Receivers:
         try:
             yield
         finally:
-            with suppress(LockError, RedisError):  # it has run out, or will
+            with suppress(LockError, RedisError):  # it has expired, or will
                 lock.release()
 
 
@@ -161,5 +161,5 @@ def _append(redis: Redis, name: str, message: ReferenceChanged, now: float) -> N
 
 
 def gone_flag(url: str | None) -> str:
-    """The flag for an address that answered 410: another address has another."""
+    """The flag for an address that answered 410: each address has its own."""
     return "callback_gone:" + hashlib.sha256((url or "").encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Have every session of a reference redacted: by effects, which wait as long as they have to."""
+"""Redact every session of a reference, by effects: they wait until Stripe accepts it."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from app.stores import Stores
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """What was found of one session, and whether its redaction is asked for."""
+    """A session, and whether this call requests its redaction."""
 
     session: Session
-    asked: bool
+    requested: bool
 
     def as_json(self) -> dict[str, str | None]:
         """As HTTP and the command line give it."""
-        redaction = "asked" if self.asked else self.session.snapshot.redaction
+        redaction = "asked" if self.requested else self.session.snapshot.redaction
         return {"id": self.session.id, "status": self.session.status, "redaction": redaction}
 
 
 def redact_reference(
     stores: Stores, reference: str, *, account: str, livemode: bool, now: int
 ) -> list[Redaction]:
-    """Ask for the redaction of all sessions that are not redacted; [] for an unknown reference.
+    """Request the redaction of all sessions not yet redacted; [] for an unknown reference.
 
-    Those of sessions that are processing wait until Stripe has decided. `now` is in Unix seconds.
+    A session that is processing waits until Stripe has decided. `now` is in Unix seconds.
     """
     record = stores.ledger.read_reference(reference, account=account, livemode=livemode)
     if record is None:

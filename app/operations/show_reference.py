@@ -10,7 +10,7 @@ from app.ledger.rows import ReferenceRecord
 
 
 def unknown_reference(where: str) -> str:
-    """What is said if the ledger has no session of a reference in `where`: a mode, an account."""
+    """The message if the ledger has no session of a reference in `where`: a mode, an account."""
     return f"no session of this client_reference_id is known in {where}"
 
 
@@ -30,7 +30,7 @@ def as_json(record: ReferenceRecord) -> dict[str, Any]:
 
 
 def session_as_json(session: Session, *, missing: bool = False) -> dict[str, Any]:
-    """A session as people read it: Stripe's names, without the merge's own book-keeping.
+    """A session for readers: Stripe's names, without the merge's own book-keeping.
 
     `missing` says that Stripe does not know it (any more).
     """

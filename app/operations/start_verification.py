@@ -22,13 +22,13 @@ from app.stores import Stores
 from app.stripe.client import Answer
 from app.stripe.errors import SessionMissing, StripeUnavailable
 
-# Seconds one start may take: three calls to Stripe, each of which answers in one or two. After that
+# Seconds one start may take: three calls to Stripe, each of which takes one or two. After that
 # another may begin; Stripe's idempotency key then still makes one session of the two.
 LOCK_TTL = 30
 # Seconds a start waits for another of the same reference.
 LOCK_WAIT = 25
-# A stored failure is replayed by Stripe for a day: the key is changed for as long.
-FAILURES_KEPT = 86_400
+# Seconds. Stripe replays a stored failure for a day: the key stays changed for as long.
+FAILURES_TTL = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What the team's backend asks for."""
+    """A request of the team's backend."""
 
     reference: str
     params: Mapping[str, Any]  # Stripe's own, `client_reference_id` included
@@ -60,26 +60,26 @@ class StartVerification:
         self._stripe = stores.require_stripe()
         self._redis = stores.redis
 
-    def start(self, asked: Start, now: int) -> Started:
+    def start(self, request: Start, now: int) -> Started:
         """Resume the open session, or open one; `now` is in Unix seconds.
 
         Raises Conflict if the reference is verified, processing, or out of attempts;
         QueueUnavailable if the lock cannot be had; Stripe's errors.
         """
-        key = ReferenceKey(asked.account, asked.livemode, asked.reference)
+        key = ReferenceKey(request.account, request.livemode, request.reference)
         with self._locked(key):
             record = self._stores.ledger.read_reference(
-                asked.reference, account=asked.account, livemode=asked.livemode
+                request.reference, account=request.account, livemode=request.livemode
             )
-            self._refuse_decided(record, asked.reverify)
+            self._refuse_decided(record, request.reverify)
             for session in _open_sessions(record):
-                resumed = self._resume(session, asked, now)
+                resumed = self._resume(session, request, now)
                 if resumed is not None:
                     return Started(resumed.body, resumed=True)
-            answer = self._create(key, asked, record, now)
-            if asked.expand:  # by the key that may see it, and apart from the idempotency key
+            answer = self._create(key, request, record, now)
+            if request.expand:  # with the restricted key, and without the idempotency key
                 id = answer.observation.snapshot.id
-                answer = self._stripe.fetch(id, asked.account, asked.expand)
+                answer = self._stripe.fetch(id, request.account, request.expand)
             return Started(answer.body, resumed=False)
 
     def _refuse_decided(self, record: ReferenceRecord | None, reverify: bool) -> None:
@@ -93,32 +93,34 @@ class StartVerification:
         if limit is not None and record.standing.attempts >= limit:
             raise Conflict("attempts_exhausted", f"all {limit} attempts have failed")
 
-    def _resume(self, session: Session, asked: Start, now: int) -> Answer | None:
-        """The open session with fresh secrets; None if Stripe says that it is open no more."""
+    def _resume(self, session: Session, request: Start, now: int) -> Answer | None:
+        """The open session with fresh secrets; None if Stripe says that it is no longer open."""
         try:
-            answer = self._stripe.fetch(session.id, asked.account, asked.expand)
+            answer = self._stripe.fetch(session.id, request.account, request.expand)
         except SessionMissing:
             return None
-        shown = answer.observation.snapshot
-        if shown.status == "requires_input" and shown.redaction is None:
+        snapshot = answer.observation.snapshot
+        if snapshot.status == "requires_input" and snapshot.redaction is None:
             return answer
-        # The ledger has missed something: the effects worker merges it, with all it causes.
+        # The ledger missed something: an effect merges it, with all it causes.
         occasion = f"{answer.observation.as_of}-start"
         recheck = PendingEffect.on_session(Recheck.kind, session.key, occasion=occasion, now=now)
         self._stores.ledger.add_effects([recheck], now)
-        if shown.status == "processing":
+        if snapshot.status == "processing":
             raise _still_processing()
-        if shown.status == "verified" and not asked.reverify:
+        if snapshot.status == "verified" and not request.reverify:
             raise _already_verified()
         return None
 
     def _create(
-        self, key: ReferenceKey, asked: Start, record: ReferenceRecord | None, now: int
+        self, key: ReferenceKey, request: Start, record: ReferenceRecord | None, now: int
     ) -> Answer:
         failures = self._failures(key)
         try:
             answer = self._stripe.create(
-                dict(asked.params), asked.account, _idempotency_key(key, asked, record, failures)
+                dict(request.params),
+                request.account,
+                _idempotency_key(key, request, record, failures),
             )
         except StripeUnavailable as failure:
             # Stripe would answer a stored 500 again, to the same key, for a day.
@@ -138,7 +140,7 @@ class StartVerification:
         try:
             yield
         finally:
-            # If it ran out, or will: the idempotency key holds though two ran at once.
+            # If it has expired, or will: the idempotency key still makes one session of two starts.
             with suppress(LockError, RedisError):
                 lock.release()
 
@@ -149,22 +151,22 @@ class StartVerification:
     def _count_failure(self, key: ReferenceKey) -> None:
         with translated_errors():
             self._redis.incr(_failures_key(key))
-            self._redis.expire(_failures_key(key), FAILURES_KEPT)
+            self._redis.expire(_failures_key(key), FAILURES_TTL)
 
 
 def _open_sessions(record: ReferenceRecord | None) -> list[Session]:
-    """Those that the person may still go on with, the newest first."""
+    """Those that the person can still continue, newest first."""
     sessions = record.sessions if record is not None else ()
     return [s for s in sessions if s.status == "requires_input" and s.snapshot.redaction is None]
 
 
 def _idempotency_key(
-    key: ReferenceKey, asked: Start, record: ReferenceRecord | None, failures: int
+    key: ReferenceKey, request: Start, record: ReferenceRecord | None, failures: int
 ) -> str:
-    """The same for two starts that should give one session, though a process died in between."""
+    """The same for two starts that should give one session, even if a process died in between."""
     known = sorted(session.id for session in record.sessions) if record is not None else []
-    told = json.dumps([key.digest, known, failures, asked.params], sort_keys=True)
-    return "start-" + sha256(told.encode()).hexdigest()
+    text = json.dumps([key.digest, known, failures, request.params], sort_keys=True)
+    return "start-" + sha256(text.encode()).hexdigest()
 
 
 def _failures_key(key: ReferenceKey) -> str:

@@ -1,4 +1,4 @@
-"""Ask Stripe about sessions that no event has told of for too long, and merge what it says."""
+"""Ask Stripe about sessions that have had no event for too long, and merge what it says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.stripe.errors import SessionMissing, StripeRefused
 
 log = get_logger("sweep")
 
-# Sessions chosen at once: what becomes overdue meanwhile comes before those that are merely open.
+# Sessions read at once: those that become overdue meanwhile come before those that are only open.
 BATCH_SIZE = 20
 RECHECK_BATCH_SIZE = 500
 
@@ -37,15 +37,15 @@ def ask_stripe(session: SessionKey, stores: Stores, now: float) -> bool:
 
 
 def sweep(stores: Stores, *, limit: int, now: Callable[[], float]) -> Iterator[SessionKey]:
-    """Ask about at most `limit` due sessions of the key's mode; gives each when it is done.
+    """Ask about at most `limit` due sessions of the key's mode; yields each after it.
 
-    Ends with an alarm in the log if redactions are overdue. Raises StripeUnavailable, and
+    Ends with an error in the log if redactions are overdue. Raises StripeUnavailable, and
     StripeRefused if the key is not accepted.
     """
     polling, livemode = stores.ledger.polling, stores.settings.livemode
-    asked = 0
-    while asked < limit:
-        due = polling.sessions_to_check(livemode, int(now()), min(BATCH_SIZE, limit - asked))
+    done = 0
+    while done < limit:
+        due = polling.sessions_to_check(livemode, int(now()), min(BATCH_SIZE, limit - done))
         if not due:
             break
         for session in due:
@@ -54,10 +54,10 @@ def sweep(stores: Stores, *, limit: int, now: Callable[[], float]) -> Iterator[S
             except StripeRefused as error:
                 if error.status == 401:
                     raise
-                # One account's or session's own trouble must not hold up all others.
+                # A problem of one account or session must not hold up all others.
                 log.warning("session cannot be asked about", session=session.id, error=str(error))
                 polling.mark_checked([session], int(now()))
-            asked += 1
+            done += 1
             yield session
     overdue = polling.overdue_redactions(int(now()))
     if overdue:
@@ -67,20 +67,17 @@ def sweep(stores: Stores, *, limit: int, now: Callable[[], float]) -> Iterator[S
 def enqueue_rechecks(
     ledger: Ledger, *, livemode: bool, now: int, batch_size: int = RECHECK_BATCH_SIZE
 ) -> Iterator[list[PendingEffect]]:
-    """Have the effects workers ask about all due sessions, many at once.
-
-    Gives what to enqueue, batch by batch.
-    """
+    """Have the effects workers ask about all due sessions; yields batches of effects to enqueue."""
     while due := ledger.polling.sessions_to_check(livemode, now, batch_size):
         effects = ledger.add_effects([_recheck(session, now) for session in due], now)
-        # After the effects, so that a crash in between has them written twice rather than never;
+        # After the effects, so that a crash in between writes them twice rather than never;
         # before they run, as they may find that Stripe does not know the session.
         ledger.polling.mark_checked(due, now)
         yield effects
 
 
 def _recheck(session: SessionKey, now: int) -> PendingEffect:
-    # Two runs within the time after which a session may be due again ask once.
+    # Two runs within ASK_SOON, after which a session may be due again, ask once.
     return PendingEffect.on_session(
         Recheck.kind, session, occasion=f"sweep{now // ASK_SOON}", now=now
     )

@@ -14,7 +14,7 @@ from rq.job import Job
 from rq.registry import FailedJobRegistry
 
 from app.queue.connection import translated_errors
-from app.queue.model import QueueSpec, decode
+from app.queue.model import QueueSpec, decode, named
 
 # Jobs read at once: memory stays flat however many letters there are.
 PAGE = 500
@@ -44,7 +44,7 @@ class DeadLetter:
     first_failed_at: str
     last_failed_at: str
     description: str
-    payload: Mapping[str, Any]
+    payload: Mapping[str, Any]  # by name; empty if no version of ours can read it
 
 
 class DeadLetters:
@@ -53,6 +53,7 @@ class DeadLetters:
     def __init__(self, connection: Redis, spec: QueueSpec) -> None:
         """`connection` is one of `open_redis`."""
         self._connection = connection
+        self._spec = spec
         self._key = FailedJobRegistry.key_template.format(spec.name)
         self._script = connection.register_script(READ)
 
@@ -115,7 +116,7 @@ class DeadLetters:
     def _read(self, ids: Sequence[str]) -> Iterator[DeadLetter]:
         for id, values in zip(ids, self._fields(ids, FIELDS), strict=True):
             if any(value is not None for value in values):  # else the job is gone
-                yield _dead_letter(id, values)
+                yield _dead_letter(self._spec, id, values)
 
     def _fields(self, ids: Sequence[str], names: Sequence[str]) -> list[list[bytes | None]]:
         with translated_errors():
@@ -129,13 +130,13 @@ def _reason(value: bytes | None) -> str:
     return value.decode(errors="replace") if value else "permanent_error"
 
 
-def _dead_letter(id: str, values: Sequence[bytes | None]) -> DeadLetter:
+def _dead_letter(spec: QueueSpec, id: str, values: Sequence[bytes | None]) -> DeadLetter:
     data, reason, *rest = values
     texts = ["" if value is None else value.decode(errors="replace") for value in rest]
     error_class, error, attempts, first_failed_at, last_failed_at, description = texts
     try:
         _, arguments = decode(data or b"")
-        payload = arguments[0] if arguments and isinstance(arguments[0], dict) else {}
+        payload = named(spec, arguments[0]) if arguments else {}
     except (ValueError, TypeError):
         payload = {}
     return DeadLetter(

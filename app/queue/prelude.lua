@@ -12,7 +12,7 @@ local clock = redis.call('TIME')
 local NOW = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 
 -- RQ keeps times as text. Days to a date: Howard Hinnant's `civil_from_days`, for years from 1970.
-local function utc()
+local function utc_text()
   local seconds = tonumber(clock[1])
   local z = math.floor(seconds / 86400) + 719468
   local era = math.floor(z / 146097)
@@ -28,24 +28,27 @@ local function utc()
   return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%06dZ', year, month, day,
     math.floor(rest / 3600), math.floor(rest / 60) % 60, rest % 60, tonumber(clock[2]))
 end
+local UTC = utc_text()
 
 -- Takes the job from the worker that holds this lease. False if the lease is no longer its own,
 -- or RQ's tools have deleted or cancelled the job meanwhile: they know nothing of leases.
-local function take_lease(id, token)
-  return redis.call('ZREM', STARTED, id .. ':' .. token) == 1
-    and redis.call('HGET', JOB .. id, 'status') == 'started'
+-- Else the job's status, and the other fields asked for.
+local function take_lease(id, token, ...)
+  if redis.call('ZREM', STARTED, id .. ':' .. token) == 0 then return false end
+  local job = redis.call('HMGET', JOB .. id, 'status', ...)
+  return job[1] == 'started' and job
 end
 
 local function to_queue(id, front)
-  redis.call('HSET', JOB .. id, 'status', 'queued', 'enqueued_at', utc())
+  redis.call('HSET', JOB .. id, 'status', 'queued', 'enqueued_at', UTC)
   redis.call('HDEL', JOB .. id, 'worker_name', 'started_at', 'ended_at')
   redis.call('SADD', QUEUES, QUEUE)
   redis.call(front and 'LPUSH' or 'RPUSH', QUEUE, id)
 end
 
 local function note_failure(id, error_class, message)
-  redis.call('HSETNX', JOB .. id, 'first_failed_at', utc())
-  redis.call('HSET', JOB .. id, 'last_failed_at', utc(), 'error_class', error_class,
+  redis.call('HSETNX', JOB .. id, 'first_failed_at', UTC)
+  redis.call('HSET', JOB .. id, 'last_failed_at', UTC, 'error_class', error_class,
     'error', message)
 end
 
@@ -58,7 +61,8 @@ end
 -- letter comes first.
 local function to_dead_letters(id, reason, error_class, message)
   note_failure(id, error_class, message)
-  redis.call('HSET', JOB .. id, 'status', 'failed', 'ended_at', utc(), 'reason', reason,
+  -- Kept for ever, by RQ's word for it.
+  redis.call('HSET', JOB .. id, 'status', 'failed', 'failure_ttl', -1, 'ended_at', UTC, 'reason', reason,
     'exc_info', reason .. ': ' .. error_class .. ': ' .. message)
   redis.call('ZADD', FAILED, string.format('%.6f', -NOW), id)
   count('failed_job_count', 1)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from redis import Redis
 from redis import asyncio as redis_asyncio
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, ResponseError
 from rq.job import Job
 
+from app.batches import batches
+from app.domain.errors import IdentityError, JobRefused
+from app.logs import get_logger
 from app.queue.connection import translated_errors
-from app.queue.model import Claimed, NewJob, QueueSpec, Rescued, encode, keys_of
+from app.queue.model import MAX_BATCH, Claimed, NewJob, QueueSpec, Rescued, encode, keys_of
 
 # A completed job stays for an hour: a second delivery in that time is answered without SQL.
 KEEP_FINISHED = 3600
@@ -23,6 +26,11 @@ MAX_EXPIRIES = 3
 MAX_MOVED = 500
 # Seconds an idle worker waits in Redis for a job; well under the socket's timeout.
 WAIT = 2
+
+# What becomes of a job that Redis does not take, though it takes others.
+REFUSED = "refused"
+
+log = get_logger("queue")
 
 _FOLDER = Path(__file__).parent
 _PRELUDE = (_FOLDER / "prelude.lua").read_text()
@@ -57,18 +65,19 @@ def _resent(spec: QueueSpec) -> str:
     return "failed" if spec.resend_revives else ""
 
 
-def _enqueue_arguments(spec: QueueSpec, job: NewJob, revives: str) -> list[Any]:
-    data = encode(spec.function, job.payload)
-    return [
-        Job.redis_job_namespace_prefix,
-        job.id,
-        data,
-        job.description,
-        spec.name,
-        spec.time_limit,
-        job.delay,
-        revives,
-    ]
+def _enqueue_arguments(spec: QueueSpec, jobs: Sequence[NewJob], revives: str) -> list[Any]:
+    arguments = [Job.redis_job_namespace_prefix, spec.name, spec.time_limit, revives]
+    for job in jobs:
+        arguments += (job.id, encode(spec.function, job.payload), job.description, job.delay)
+    return arguments
+
+
+def _outcome(answer: bytes | ResponseError) -> str | IdentityError:
+    """What became of one job of an `enqueue`."""
+    if isinstance(answer, bytes):
+        return answer.decode()
+    # Its text may quote a key, and so an id, and nothing of the job.
+    return JobRefused(f"Redis refuses the job: {str(answer)[:80]}")
 
 
 class AsyncJobQueue:
@@ -81,16 +90,24 @@ class AsyncJobQueue:
         self._keys = keys_of(spec, "")
         self._enqueue = connection.register_script(SCRIPTS["enqueue"])
 
-    async def enqueue(self, job: NewJob) -> str:
-        """Take the job, in one round trip: `enqueued`, `duplicate` or `replayed`.
+    async def enqueue_all(self, jobs: Sequence[NewJob]) -> list[str | IdentityError]:
+        """Take jobs in one round trip, each by itself: `enqueued`, `duplicate`, `replayed`.
 
-        Raises QueueUnavailable, and then the job may or may not have been taken.
+        A job that Redis refuses gives its error, JobRefused, in its place. Raises QueueUnavailable,
+        and then each job may or may not have been taken. At most MAX_BATCH jobs.
         """
         with translated_errors():
-            answer = await self._enqueue(
-                self._keys, _enqueue_arguments(self._spec, job, _resent(self._spec))
+            answers = await self._enqueue(
+                self._keys, _enqueue_arguments(self._spec, jobs, _resent(self._spec))
             )
-        return cast(bytes, answer).decode()
+        return [_outcome(answer) for answer in cast(list[Any], answers)]
+
+    async def enqueue(self, job: NewJob) -> str:
+        """Take one job. Raises QueueUnavailable, and JobRefused."""
+        (outcome,) = await self.enqueue_all([job])
+        if isinstance(outcome, IdentityError):
+            raise outcome
+        return outcome
 
     async def ping(self) -> None:
         """Raises QueueUnavailable if Redis cannot be reached."""
@@ -114,11 +131,15 @@ class JobQueue:
             return self._scripts[name](self._keys, [Job.redis_job_namespace_prefix, *arguments])
 
     def enqueue(self, job: NewJob) -> str:
-        """Take one job: `enqueued`, `duplicate` or `replayed`."""
+        """Take one job: `enqueued`, `duplicate`, `replayed` or `refused`."""
         return self.enqueue_all([job])[0]
 
     def enqueue_all(self, jobs: Iterable[NewJob]) -> list[str]:
-        """Take jobs in one round trip; each is taken or not by itself."""
+        """Take jobs, MAX_BATCH a round trip; each is taken or not by itself.
+
+        One that Redis refuses, as something else stands under its key, is `refused`, and is logged.
+        Raises QueueUnavailable.
+        """
         return self._enqueue(jobs, _resent(self.spec))
 
     def enqueue_missing(self, jobs: Iterable[NewJob]) -> list[str]:
@@ -129,17 +150,19 @@ class JobQueue:
         return self._enqueue(jobs, "finished")
 
     def _enqueue(self, jobs: Iterable[NewJob], revives: str) -> list[str]:
-        with translated_errors(), self.connection.pipeline(transaction=False) as pipeline:
-            for job in jobs:
-                self._scripts["enqueue"](
-                    self._keys, _enqueue_arguments(self.spec, job, revives), cast(Redis, pipeline)
+        outcomes: list[str] = []
+        for batch in batches(jobs, MAX_BATCH):
+            with translated_errors():
+                answers = self._scripts["enqueue"](
+                    self._keys, _enqueue_arguments(self.spec, batch, revives)
                 )
-            # The client would add the command to an error's text, and so what the job holds.
-            answers = cast(list[bytes | Exception], pipeline.execute(raise_on_error=False))
-            for answer in answers:
-                if isinstance(answer, Exception):
-                    raise answer
-        return [cast(bytes, answer).decode() for answer in answers]
+            for job, answer in zip(batch, cast(list[Any], answers), strict=True):
+                outcome = _outcome(answer)
+                if isinstance(outcome, IdentityError):
+                    log.error("job refused", job=job.id, error=str(outcome))
+                    outcome = REFUSED
+                outcomes.append(outcome)
+        return outcomes
 
     def claim(self, token: str, lease: float, most: int) -> list[Claimed]:
         """Take up to `most` queued jobs under one lease of `lease` seconds, named by `token`."""
@@ -193,7 +216,7 @@ class JobQueue:
             id: status.decode() if status else None for id, status in zip(ids, found, strict=True)
         }
 
-    def rewrite(self, id: str, payload: Mapping[str, Any]) -> bool:
+    def rewrite(self, id: str, payload: list[Any]) -> bool:
         """Replace a dead letter's payload. False if it is no longer dead."""
         return bool(self._run("rewrite", id, encode(self.spec.function, payload)))
 

@@ -1,1 +1,1 @@
-"""Everything we say to Stripe, and how we check what it says to us."""
+"""Calls to Stripe, its errors, and its signatures."""

@@ -15,7 +15,7 @@ from app.domain.errors import IdentityError, Permanent, Transient
 
 @dataclass(frozen=True, slots=True)
 class ErrorAnswer:
-    """What Stripe answered, for the caller who asked: its text may quote what the caller sent."""
+    """Stripe's answer, for the caller only: its text may quote what the caller sent."""
 
     status: int | None = None
     error: Mapping[str, Any] | None = None  # None if the answer is not of Stripe's shape
@@ -23,6 +23,7 @@ class ErrorAnswer:
 
 
 NO_ANSWER = ErrorAnswer()
+NOT_STRIPES = "the answer is not Stripe's: is a proxy in between?"
 
 
 class StripeFailure(IdentityError):
@@ -45,11 +46,11 @@ class StripeFailure(IdentityError):
 
 
 class StripeUnavailable(StripeFailure, Transient):
-    """Stripe cannot be reached, limits us, or failed itself: tried again later."""
+    """Stripe cannot be reached, limits us, or has failed itself: tried again later."""
 
 
 class StripeRefused(StripeFailure, Permanent):
-    """Stripe will not do it: look at the code, and at the key's rights."""
+    """Stripe refuses the call: check the code, and the key's rights."""
 
 
 class SessionMissing(StripeRefused):
@@ -64,9 +65,7 @@ def translated_errors() -> Iterator[None]:
         return
     except AttributeError:
         # The package cannot take an error of another shape than Stripe's: a proxy's, most likely.
-        failure: StripeFailure = StripeUnavailable(
-            "the answer is not Stripe's: is a proxy in between?"
-        )
+        failure: StripeFailure = StripeUnavailable(NOT_STRIPES)
     except stripe.APIConnectionError:
         failure = StripeUnavailable("Stripe is out of reach")
     except stripe.StripeError as error:

@@ -11,7 +11,7 @@ from app.domain.session import Observation
 from app.stripe.client import Page, StripeApi
 from app.stripe.errors import StripeUnavailable
 
-# Seconds before Stripe is asked again, growing: four minutes in all, then somebody should look.
+# Seconds before Stripe is asked again, growing: four minutes in all, then a person should look.
 PAUSES = (1, 2, 4, 8, 15, 30, 60, 60, 60)
 
 
@@ -22,7 +22,7 @@ def named(item: Mapping[str, Any]) -> str:
 
 
 class StripeLists(Protocol):
-    """What Stripe keeps of the account, a page at a time."""
+    """Stripe's lists of the account, a page at a time."""
 
     def list_events(self, params: dict[str, Any]) -> Page:
         """Events, newest first."""
@@ -31,7 +31,7 @@ class StripeLists(Protocol):
         """Sessions, newest first."""
 
     def observe(self, session: Mapping[str, Any], date: int) -> Observation:
-        """What a listed session lets us see."""
+        """The observation of a listed session."""
 
 
 class RetryingStripe:
@@ -43,7 +43,7 @@ class RetryingStripe:
         report: Callable[[str], None] = lambda why: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`report` is told before each pause why there is one, and how long it is."""
+        """`report` is given the reason and length of each pause, before it."""
         self._stripe = stripe
         self._report = report
         self._sleep = sleep

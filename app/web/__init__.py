@@ -1,1 +1,1 @@
-"""The web process: takes Stripe's deliveries in, and answers the team's own backend."""
+"""The web process: accepts Stripe's deliveries, and serves the team's own backend."""

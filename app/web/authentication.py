@@ -1,4 +1,4 @@
-"""Who may ask: a bearer token of API_TOKENS."""
+"""Authentication: a bearer token of API_TOKENS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.web.errors import error
 class RequireToken:
     """ASGI middleware: passes on requests that bear one of the tokens, answers 401 to all others.
 
-    Whatever is answered, no cache may keep it: it is about people, or holds secrets of theirs.
+    No cache may keep any of the answers: they are about people, or hold their secrets.
     """
 
     def __init__(self, app: ASGIApp, tokens: Sequence[Secret]) -> None:
@@ -35,11 +35,11 @@ class RequireToken:
         await (refusal or self._app)(scope, receive, send_uncached)
 
     def _refusal(self, authorization: str) -> Response | None:
-        """The answer to a stranger; None if the request bears a token."""
+        """The 401 answer; None if the request bears a valid token."""
         if not self._tokens:
-            return _refuse("API_TOKENS is not set, so nobody may ask")
+            return _refuse("API_TOKENS is not set, so every call is refused")
         scheme, _, given = authorization.partition(" ")
-        # Every token is compared, each in constant time: how long it takes tells nothing.
+        # Every token is compared, each in constant time: the time reveals nothing.
         matches = [hmac.compare_digest(given.encode(), token) for token in self._tokens]
         if scheme.lower() == "bearer" and any(matches):
             return None

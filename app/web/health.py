@@ -1,4 +1,4 @@
-"""`GET /healthz`: the process lives. `GET /readyz`: it can take deliveries."""
+"""`GET /healthz`: the process runs. `GET /readyz`: it can take deliveries."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from app.domain.errors import Permanent, QueueUnavailable, Transient
 from app.ledger.ledger import Ledger
 from app.queue.transitions import AsyncJobQueue
 
-# Seconds a probe waits for the ledger, which does not decide: probes are given up on after few.
+# Seconds a probe waits for the ledger, which does not decide: probes time out after a few.
 LEDGER_TIMEOUT = 1
 
 
 class Probes:
-    """The endpoints that tell whether the process should go on, and be sent requests."""
+    """The probes that decide whether the process is restarted, and is sent requests."""
 
     def __init__(self, events: AsyncJobQueue, ledger: Ledger) -> None:
         """The two stores that the process asks."""
@@ -23,11 +23,11 @@ class Probes:
         self._ledger = ledger
 
     async def healthz(self, request: Request) -> Response:
-        """200 as long as the event loop turns."""
+        """200 while the event loop runs."""
         return JSONResponse({"status": "ok"})
 
     async def readyz(self, request: Request) -> Response:
-        """200 or 503, by Redis alone: a webhook needs no SQL, and has to go on without."""
+        """200 or 503, by Redis alone: webhooks need no SQL, and have to work without it."""
         stores = {"redis": "ok", "ledger": f"does not answer within {LEDGER_TIMEOUT} s"}
         try:
             await self._events.ping()

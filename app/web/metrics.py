@@ -1,4 +1,4 @@
-"""`GET /metrics`: what Redis and the ledger hold, counted when it is asked for."""
+"""`GET /metrics`: what Redis and the ledger hold, counted at each request."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Backlogs = Mapping[str, Backlog]
 
 
 class Metrics:
-    """The endpoint. If a store is away, it says so, and the other one's numbers come."""
+    """The endpoint. If a store is away, it says so, and serves the other one's numbers."""
 
     def __init__(self, stores: Stores, now: Callable[[], float]) -> None:
         """`now` gives Unix seconds."""
@@ -45,7 +45,7 @@ class Metrics:
         self._ledger = _Reading("ledger", lambda: read_stats(stores.engine, int(now())))
 
     async def read_metrics(self, request: Request) -> Response:
-        """200 with the text, whatever is away."""
+        """200 with the text, even if a store is away."""
         backlogs, stats = await asyncio.gather(self._redis.take(), self._ledger.take())
         registry = CollectorRegistry(auto_describe=False)
         registry.register(Numbers(backlogs, stats, int(self._now())))
@@ -86,7 +86,7 @@ def _backlogs(redis: Redis) -> Backlogs:
 
 @dataclass(frozen=True, slots=True, eq=False)  # a registry keeps its collectors by identity
 class Numbers(Collector):
-    """What was read, as Prometheus has it. No label holds an id or a reference."""
+    """What was read, as Prometheus metrics. No label holds an id or a reference."""
 
     backlogs: Backlogs | None
     stats: LedgerStats | None
@@ -128,7 +128,7 @@ def _of_queues(backlogs: Backlogs) -> Iterator[Metric]:
     )
     yield _by_queue(
         "identity_workers",
-        "Workers that have shown a sign of life.",
+        "Workers with a current heartbeat.",
         {queue: backlog.workers for queue, backlog in backlogs.items()},
     )
 
@@ -152,7 +152,7 @@ def _of_ledger(stats: LedgerStats, now: int) -> Iterator[Metric]:
     if stats.last_event is not None:
         yield GaugeMetricFamily(
             "identity_last_event_age_seconds",
-            "Since Stripe made the newest event in the ledger.",
+            "Since Stripe created the newest event in the ledger.",
             max(0, now - stats.last_event),
         )
     yield GaugeMetricFamily(
@@ -161,7 +161,7 @@ def _of_ledger(stats: LedgerStats, now: int) -> Iterator[Metric]:
         stats.redactions_overdue,
     )
     standings = GaugeMetricFamily(
-        "identity_standings", "References by how they stand.", labels=["status", "mode"]
+        "identity_standings", "References by status.", labels=["status", "mode"]
     )
     for (status, livemode), count in sorted(stats.standings.items()):
         standings.add_metric([status, mode_name(livemode)], count)

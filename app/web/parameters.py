@@ -24,7 +24,7 @@ _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)\Z")
 
 
 class BadParameter(Rejected):
-    """A parameter that cannot be taken. The caller is answered in Stripe's error shape."""
+    """A parameter that cannot be accepted. The answer has Stripe's error shape."""
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         """`code` is one of Stripe's, as is the wording."""
@@ -79,14 +79,14 @@ def _read_json(text: str) -> dict[str, Any]:
 
 
 def _refuse_unsendable(found: Any, depth: int) -> None:
-    """Raises BadParameter for what no form can carry, and so cannot be sent on to Stripe."""
+    """Raises BadParameter for what no form can carry: it cannot be sent on to Stripe."""
     if isinstance(found, str):
         try:
             found.encode()
         except UnicodeEncodeError:  # half of a surrogate pair
             raise BadParameter("the body holds text that is not Unicode") from None
     elif isinstance(found, float) and not isfinite(found):
-        raise BadParameter("the body holds a number that is none")
+        raise BadParameter("the body holds a number that is not finite")
     elif isinstance(found, dict | list):
         if not depth:
             raise BadParameter(f"the body is nested more than {MAX_DEPTH} deep")
@@ -136,7 +136,7 @@ def _lists(found: Any) -> Any:
 
 
 def reject_unknown(found: Mapping[str, Any], allowed: Collection[str]) -> dict[str, Any]:
-    """The parameters, once all are of `allowed`. Raises BadParameter in Stripe's words."""
+    """The parameters, if all are in `allowed`. Raises BadParameter in Stripe's wording."""
     for name in found:
         if name not in allowed:
             raise BadParameter(
@@ -148,7 +148,7 @@ def reject_unknown(found: Mapping[str, Any], allowed: Collection[str]) -> dict[s
 
 
 def take_expand(found: dict[str, Any]) -> tuple[str, ...]:
-    """Remove and give `expand`: names of fields that Stripe leaves out unless asked."""
+    """Remove and return `expand`: names of fields that Stripe leaves out by default."""
     expand = found.pop("expand", [])
     if not isinstance(expand, list) or not all(isinstance(name, str) for name in expand):
         raise BadParameter("expand has to be a list of names", param="expand")
@@ -158,7 +158,7 @@ def take_expand(found: dict[str, Any]) -> tuple[str, ...]:
 
 
 def take_flag(found: dict[str, Any], name: str) -> bool:
-    """Remove and give a true-or-false parameter; false if it is not there."""
+    """Remove and return a true-or-false parameter; false if it is missing."""
     value = found.pop(name, False)
     if value is True or value == "true":
         return True

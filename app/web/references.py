@@ -1,4 +1,4 @@
-"""`/v1/references/{client_reference_id}`: how a user stands, and why; and have them forgotten."""
+"""`/v1/references/{client_reference_id}`: a user's standing and its history, and redaction."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REDACT_PARAMETERS = frozenset({"account", "livemode"})
 
 
 class ReferenceConvertor(PathConvertor):
-    """All the rest of a path: Starlette's own `path` takes no line break, and drops a last one."""
+    """The rest of a path: Starlette's own `path` matches no line break, and drops a last one."""
 
     regex = "(?s:.*)"
 
@@ -35,7 +35,7 @@ class UnknownReference(Rejected):
 
 
 class References:
-    """The endpoints that the team's backend asks about a user."""
+    """The endpoints about a user, for the team's backend."""
 
     def __init__(self, stores: Stores, now: Callable[[], float]) -> None:
         """`now` gives Unix seconds."""
@@ -61,7 +61,7 @@ class References:
         return JSONResponse(as_json(record))
 
     async def redact_reference(self, request: Request) -> Response:
-        """202 with each session and whether its redaction is now asked for.
+        """202 with each session and whether its redaction is requested now.
 
         Raises Misconfigured without an API key, BadParameter, UnknownReference and the ledger's
         errors.
@@ -82,7 +82,7 @@ class References:
 
 
 def _reference_of(request: Request) -> str:
-    """The path's reference. Raises UnknownReference if it can name nobody."""
+    """The path's reference. Raises UnknownReference if it is unusable."""
     reference = usable_reference(request.path_params["reference"])
     if reference is None:
         raise UnknownReference
@@ -92,7 +92,7 @@ def _reference_of(request: Request) -> str:
 def _account_to_redact(request: Request, livemode: bool) -> str:
     """The account that the header or the query names; `livemode` is the API key's.
 
-    Raises BadParameter for a query that means other sessions than would be redacted.
+    Raises BadParameter for a query about other sessions than would be redacted.
     """
     named = stripe_account(request)
     query = reject_unknown(query_parameters(request), REDACT_PARAMETERS)

@@ -51,9 +51,9 @@ LIST_PARAMETERS = frozenset(
         "expand",
     }
 )
-# Of the calls that retrieve, cancel or redact one session.
+# For the calls that retrieve, cancel or redact one session.
 EXPAND_ONLY = frozenset({"expand"})
-# Calls to Stripe at once: each holds a thread, for ten seconds at worst. Apart from the threads
+# Calls to Stripe at once: each holds a thread, for ten seconds at worst. These are not the threads
 # that read the ledger, so that a slow Stripe does not stop those.
 CONCURRENCY = 20
 # https://docs.stripe.com/api/idempotent_requests
@@ -61,7 +61,7 @@ MAX_IDEMPOTENCY_KEY = 255
 
 
 class UnreadableAnswer(Exception):
-    """What Stripe answered has a field that is not of the form it documents."""
+    """Stripe's answer has a field that is not of the form it documents."""
 
 
 class VerificationSessions:
@@ -157,7 +157,7 @@ class VerificationSessions:
 
 
 def _start_of(request: Request, params: dict[str, Any], *, livemode: bool) -> Start:
-    """What the request asks to start. Raises BadParameter in Stripe's words."""
+    """The start that the request asks for. Raises BadParameter in Stripe's wording."""
     reverify = take_flag(params, "reverify")
     expand = take_expand(params)
     reference = usable_reference(params.get("client_reference_id"))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.domain.errors import BadSignature, QueueUnavailable, UnreadableEvent
+from app.domain.errors import BadSignature, JobRefused, QueueUnavailable, UnreadableEvent
 from app.domain.event import SessionEvent
 from app.logs import get_logger
 from app.queue.model import NewJob, event_job
@@ -67,7 +67,7 @@ class StripeWebhook:
             return JSONResponse({"outcome": "ignored"})
         try:
             outcome = await self._enqueue(event_job(event))
-        except QueueUnavailable as failure:
+        except (QueueUnavailable, JobRefused) as failure:
             raise DeliveryNotTaken(event.id, str(failure)) from failure
         log.info("delivery " + outcome, event_id=event.id, type=event.name)
         return JSONResponse({"outcome": outcome})

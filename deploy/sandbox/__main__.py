@@ -28,7 +28,7 @@ examples:
   be the person who is verified: open a session's `url` in a browser, or
       curl -d '{"outcome": "verified"}' http://127.0.0.1:12111/_sandbox/sessions/vs_.../submit
 
-  make the way of events rough:
+  disturb the delivery of events:
       curl -d '{"duplicate": 0.2, "reorder": 0.2}' http://127.0.0.1:12111/_sandbox/chaos
 
   under /_sandbox: sessions, sessions/ID/submit, sessions/ID/review, chaos, deliveries, retries,
@@ -53,7 +53,7 @@ class _Server(uvicorn.Server):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until a signal. 0: was asked to end; 1: cannot start; 2: bad arguments."""
+    """Serve until a signal. 0: was stopped; 1: cannot start; 2: bad arguments."""
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.secret is not None and given.webhook is None:
@@ -93,7 +93,7 @@ def _serve(app: Starlette, listener: socket.socket) -> None:
         lifespan="on",
         log_level="warning",
         access_log=False,
-        # The application dates its answers by its own clock.
+        # The application sets its own clock's Date on its answers.
         date_header=False,
         server_header=False,
         timeout_graceful_shutdown=2,
@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m deploy.sandbox",
         description="A local Stripe Identity: Stripe's API for VerificationSessions, events and "
         "webhook endpoints, signed deliveries, and everything that may go wrong with them. "
-        "It takes any key of Stripe's form (sk_test_..., sk_live_..., rk_...).",
+        "It accepts any key of Stripe's form (sk_test_..., sk_live_..., rk_...).",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -127,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=int, metavar="N", help="make ids, people and chaos the same in every run"
     )
     parser.add_argument(
-        "--state", type=Path, metavar="FILE", help="keep everything there over restarts"
+        "--state", type=Path, metavar="FILE", help="keep everything there across restarts"
     )
     parser.add_argument(
         "--public-url",
@@ -165,14 +165,14 @@ def _listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, kind)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(address)
-    # From here on connections wait, so that whoever reads the printed address can use it at once.
+    # From here on connections wait, so that the printed address can be used at once.
     listener.listen(1024)
     return listener
 
 
 def _address(host: str, port: int) -> str:
     """The address as a client on this machine writes it."""
-    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (said, not bound)
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (printed, not bound)
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 

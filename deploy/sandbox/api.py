@@ -18,7 +18,7 @@ _SESSIONS = "/v1/identity/verification_sessions"
 
 
 class Api:
-    """The operations. Each takes a call and gives the object to answer, or raises StripeError."""
+    """The operations. Each takes a call and returns the object to answer, or raises StripeError."""
 
     def __init__(self, state: State, webhook_endpoints: dict[str, Endpoint], ids: Ids) -> None:
         self._state = state

@@ -1,4 +1,4 @@
-"""API keys: every key of Stripe's form is let in."""
+"""API keys: every key of Stripe's form is accepted."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ _KEY = re.compile(r"(?P<kind>sk|rk)_(?P<mode>test|live)_[A-Za-z0-9_]+\Z")
 
 @dataclass(frozen=True)
 class Caller:
-    """What a key says of whoever holds it: the mode, and whether it is a restricted key."""
+    """What a key says about its holder: the mode, and whether the key is restricted."""
 
     livemode: bool
     restricted: bool

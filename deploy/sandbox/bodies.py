@@ -1,4 +1,4 @@
-"""Reading requests: never more than a megabyte."""
+"""Read requests: never more than a megabyte."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ class TooLarge(Exception):
 
 
 async def read(request: Request) -> bytes:
-    """The body. Raises TooLarge; a body that breaks off is empty: nobody waits."""
+    """The body. Raises TooLarge; a body that is cut off is empty: the client has gone."""
     body = bytearray()
     try:
         async for chunk in request.stream():
@@ -28,7 +28,7 @@ async def read(request: Request) -> bytes:
 async def read_json(request: Request) -> dict[str, Any]:
     """The body as a JSON object; an empty body is an empty object.
 
-    Raises ValueError in one line that can be shown, TooLarge.
+    Raises ValueError with one line for the caller, TooLarge.
     """
     body = await read(request)
     try:

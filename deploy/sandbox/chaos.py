@@ -1,11 +1,11 @@
-"""What may go wrong between Stripe and a receiver, decided from given randomness."""
+"""What may go wrong between Stripe and a receiver, decided by the given randomness."""
 
 import random
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-# Held back so long, others overtake an event; a duplicate follows within as much.
+# Seconds an event is held back, for others to overtake it, and until a duplicate follows.
 _HELD_BACK = (0.05, 1.0)
 
 
@@ -40,7 +40,7 @@ class Chaos:
         return copies
 
     def change(self, given: Mapping[str, Any]) -> None:
-        """Set the given fields, all or none. Raises ValueError in one line that can be shown."""
+        """Set the given fields, all or none. Raises ValueError with one line for the caller."""
         fields = {name: value for name, value in asdict(self).items() if name != "randomness"}
         for name, value in given.items():
             if name not in fields:
@@ -53,9 +53,9 @@ class Chaos:
 
     def render(self) -> dict[str, Any]:
         """As JSON."""
-        shown = asdict(self)
-        del shown["randomness"]
-        return {**shown, "delay": list(self.delay)}
+        fields = asdict(self)
+        del fields["randomness"]
+        return {**fields, "delay": list(self.delay)}
 
 
 def _is_number(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The sandbox's clock: the wall's, moved forward by request."""
+"""The sandbox's clock: the wall clock, moved forward by request."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ class Clock:
         return self._wall() + self.offset
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward. It never goes back: an event cannot be younger than the next."""
+        """Move the clock forward. It never goes back: no event is younger than the next."""
         if seconds < 0:
             raise ValueError("the clock only moves forward")
         self.offset += seconds

@@ -1,4 +1,4 @@
-"""`/_sandbox`: what a test or a demonstration does to the sandbox. JSON in and out, no key.
+"""`/_sandbox`: how a test or a demonstration controls the sandbox. JSON in and out, no key.
 
 Every error is `{"error": {"message": "one line"}}` with 400, 404, 409 or 413.
 """
@@ -29,9 +29,9 @@ _YEAR = 366 * 24 * 3600.0
 
 
 class Control:
-    """The operations. Each takes the JSON body and the id in the path, and gives JSON.
+    """The operations. Each takes the JSON body and the id in the path, and returns JSON.
 
-    They raise ValueError for a body they cannot take, StripeError for an id there is not.
+    They raise ValueError for a body they cannot accept, StripeError for an unknown id.
     """
 
     def __init__(self, state: State, gate: Gate, chaos: Chaos, deliveries: Deliveries) -> None:
@@ -41,7 +41,7 @@ class Control:
         self._deliveries = deliveries
 
     def list_sessions(self, body: JSON, _: str) -> JSON:
-        """What is true of every session, oldest first, both modes."""
+        """The state of every session, oldest first, both modes."""
         return {"data": [truth(session) for session in self._state.sessions.values()]}
 
     def submit(self, body: JSON, session_id: str) -> JSON:
@@ -60,7 +60,7 @@ class Control:
         return truth(session)
 
     def review(self, body: JSON, session_id: str) -> JSON:
-        """A reviewer changes what a submission ended in."""
+        """A reviewer changes the outcome of a submission."""
         _only(body, "status", "last_error")
         session = self._state.find(session_id)
         status, code = body.get("status"), body.get("last_error")
@@ -77,7 +77,7 @@ class Control:
         return truth(session)
 
     def show_chaos(self, body: JSON, _: str) -> JSON:
-        """What goes wrong on the way of an event."""
+        """What goes wrong with deliveries."""
         return self._chaos.render()
 
     def set_chaos(self, body: JSON, _: str) -> JSON:
@@ -121,7 +121,7 @@ class Control:
         return {"enabled": self._deliveries.enabled}
 
     def show_clock(self, body: JSON, _: str) -> JSON:
-        """The sandbox's time in seconds since the epoch, and how far ahead of the wall's it is."""
+        """The sandbox's time in seconds since the epoch, and its lead over the wall clock."""
         return {"now": self._state.clock.now(), "offset": self._state.clock.offset}
 
     def advance_clock(self, body: JSON, _: str) -> JSON:
@@ -138,7 +138,7 @@ class Control:
         return {"data": self._gate.faults.render()}
 
     def add_fault(self, body: JSON, _: str) -> JSON:
-        """Let the next requests go wrong."""
+        """Add a fault for the next requests."""
         self._gate.faults.add(body)
         return self.show_faults(body, _)
 
@@ -173,7 +173,7 @@ class Control:
 
 
 def truth(session: Session) -> JSON:
-    """What is true of a session, in the few words that a test compares."""
+    """The state of a session, in the few fields that a test compares."""
     return {
         "id": session.id,
         "client_reference_id": session.client_reference_id,
@@ -189,7 +189,7 @@ def truth(session: Session) -> JSON:
 
 
 def routes(control: Control, changed: Callable[[], None]) -> list[Route]:
-    """The paths under /_sandbox. `changed` is called after each that may have changed something."""
+    """The paths under /_sandbox. `changed` is called after each call that may change something."""
 
     def route(method: str, path: str, operation: Operation) -> Route:
         async def answer(request: Request) -> Response:
@@ -225,7 +225,7 @@ def routes(control: Control, changed: Callable[[], None]) -> list[Route]:
 
 
 async def unknown(request: Request) -> Response:
-    """Answers a path under /_sandbox that there is not."""
+    """Answer 404 to an unknown path under /_sandbox."""
     return _error(404, f"there is no {request.method} {request.scope['path']}")
 
 

@@ -19,7 +19,7 @@ from deploy.sandbox.schedule import Copy, Schedule
 
 CONCURRENCY = 16
 TIMEOUT_SECONDS = 10.0
-# An answer's `outcome` is a word; whatever is longer is not read.
+# An answer's `outcome` is a word; a longer answer is not parsed.
 _MAX_ANSWER = 65_536
 
 
@@ -43,7 +43,7 @@ class Retries:
 def signature_header(payload: bytes, secrets: Iterable[str], timestamp: int) -> str:
     """`Stripe-Signature`: https://docs.stripe.com/webhooks/signature.
 
-    One `v1` a secret; `timestamp` in seconds since the epoch.
+    One `v1` for each secret; `timestamp` in seconds since the epoch.
     """
     signed = f"{timestamp}.".encode() + payload
     digests = (hmac.new(s.encode(), signed, hashlib.sha256).hexdigest() for s in secrets)
@@ -74,7 +74,7 @@ class Deliveries:
         self._tries: set[asyncio.Task[None]] = set()
 
     def publish(self, event: Event) -> None:
-        """Plan the delivery of a new event, through whatever chaos was asked for."""
+        """Plan the delivery of a new event, through the chaos that is set."""
         self.counts["events"] += 1
         self._touch()
         if not self.enabled:
@@ -92,7 +92,7 @@ class Deliveries:
                 self._add(Copy(event, endpoint, ordered), late)
 
     def resend(self, event: Event) -> int:
-        """Send an event once more to each endpoint that wants it; how many copies that makes."""
+        """Send an event once more to each endpoint that wants it; returns the number of copies."""
         wanting = [endpoint for endpoint in self._endpoints.values() if endpoint.wants(event)]
         self.counts["duplicates"] += len(wanting)
         for endpoint in wanting:
@@ -156,7 +156,7 @@ class Deliveries:
                 continue
 
     async def _try(self, client: httpx2.AsyncClient, copy: Copy) -> None:
-        """One try of one copy, to whatever its endpoint is by now."""
+        """One try of one copy; given up if its endpoint is disabled or deleted by now."""
         if copy.endpoint.disabled or copy.endpoint.id not in self._endpoints:
             copy.event.given_up(copy.endpoint.id)
             self._schedule.done(copy)
@@ -181,8 +181,8 @@ class Deliveries:
     async def _post(self, client: httpx2.AsyncClient, copy: Copy) -> bool:
         """Whether the endpoint answered 2xx.
 
-        The signature's time is the wall's, as Stripe's is, wherever the sandbox's own clock stands:
-        receivers refuse what is too old or too new.
+        The signature's time is the wall clock's, whatever the sandbox's own clock says: receivers
+        refuse what is too old or too new.
         """
         body = copy.event.render(copy.endpoint.api_version)
         payload = json.dumps(body, separators=(",", ":")).encode()

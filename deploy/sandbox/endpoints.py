@@ -1,4 +1,4 @@
-"""Webhook endpoints: who is told of which events."""
+"""Webhook endpoints: which events each one receives."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,8 +48,8 @@ class Endpoint:
         return "*" in self.enabled_events and event.type not in _NOT_IN_ALL
 
     def update(self, given: dict[str, Any]) -> None:
-        """Take the given parameters of Stripe's update, in their types. Raises StripeError."""
-        # First, because it alone can be refused.
+        """Apply the given parameters of Stripe's update, in their types. Raises StripeError."""
+        # First, because only this can be refused.
         self.metadata = params.merge_metadata(self.metadata, given.get("metadata", {}))
         self.url = given.get("url", self.url)
         self.enabled_events = given.get("enabled_events", self.enabled_events)
@@ -58,7 +58,7 @@ class Endpoint:
 
     def render(self, with_secret: bool = False) -> dict[str, Any]:
         """Stripe's object; the secret is only shown at creation."""
-        shown = {
+        endpoint = {
             "id": self.id,
             "object": "webhook_endpoint",
             "api_version": self.api_version,
@@ -71,4 +71,4 @@ class Endpoint:
             "status": "disabled" if self.disabled else "enabled",
             "url": self.url,
         }
-        return {**shown, "secret": self.secret} if with_secret else shown
+        return {**endpoint, "secret": self.secret} if with_secret else endpoint

@@ -1,10 +1,10 @@
-"""Errors in the shape Stripe's API answers them: https://docs.stripe.com/api/errors."""
+"""Errors in the shape of Stripe's API: https://docs.stripe.com/api/errors."""
 
 from typing import Any
 
 
 class StripeError(Exception):
-    """What a caller of Stripe's API did wrong, or what the sandbox was told to answer.
+    """What a caller of Stripe's API did wrong, or a fault that was added to the sandbox.
 
     `executed` says that the request had begun to execute when it failed: only then does
     Stripe keep the answer for its idempotency key.
@@ -73,12 +73,12 @@ def unexpected_state(message: str) -> StripeError:
 
 
 def unauthenticated(message: str) -> StripeError:
-    """No API key, or one that is not of a key's form."""
+    """No API key, or one that is not in the form of a key."""
     return StripeError(401, message)
 
 
 def not_permitted(what: str) -> StripeError:
-    """A secret key asked for what Stripe gives to restricted keys only."""
+    """A secret key requested what Stripe gives to restricted keys only."""
     return StripeError(
         403,
         f"The provided key does not have the required permissions to expand {what}: "
@@ -87,7 +87,7 @@ def not_permitted(what: str) -> StripeError:
 
 
 def rate_limited() -> StripeError:
-    """More requests in a second than the sandbox was told to take."""
+    """More requests in a second than the sandbox's limit."""
     return StripeError(
         429,
         "Request rate limit exceeded.",

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-# The version that an event is rendered in where the endpoint asks for none.
+# The version that an event is rendered in if the endpoint names none.
 API_VERSION = "2026-10-28.endive"
 # Stripe's Events API goes back this far: https://docs.stripe.com/api/events.
 RETENTION = 30 * 24 * 3600
@@ -20,7 +20,7 @@ class Event:
     """One event.
 
     `pending` and `failed` hold the ids of the endpoints that it is still to be delivered to, and of
-    those that never took it.
+    those that never accepted it.
     """
 
     id: str
@@ -53,7 +53,7 @@ class Event:
                 endpoints.remove(endpoint_id)
 
     def given_up(self, endpoint_id: str) -> None:
-        """An endpoint will not be told."""
+        """The delivery to an endpoint was given up."""
         if endpoint_id in self.pending:
             self.pending.remove(endpoint_id)
             self.failed.append(endpoint_id)

@@ -1,6 +1,6 @@
-"""`expand`: what Stripe shows of a session or a report only when asked.
+"""`expand`: what Stripe shows of a session or a report only on request.
 
-Dates of birth and the numbers of people and documents need a restricted key on top:
+Dates of birth and the numbers of people and documents need a restricted key as well:
 https://docs.stripe.com/identity/access-verification-results.
 """
 
@@ -32,7 +32,7 @@ _NAMES = {
 def read_expand(given: dict[str, Any], restricted: bool) -> list[str]:
     """The expansions of a call about sessions, or of a list of them (`data.…`).
 
-    Raises StripeError for those that there are not, or that need a restricted key.
+    Raises StripeError for unknown ones, and for those that need a restricted key.
     """
     names = [name.removeprefix("data.") for name in given.get("expand", [])]
     for name in names:
@@ -54,25 +54,25 @@ def read_report_expand(given: dict[str, Any], restricted: bool) -> list[str]:
 
 def show_session(state: State, session: Session, expand: list[str]) -> dict[str, Any]:
     """The session as Stripe answers it, with what `expand` names."""
-    shown = session.render(state.base_url)
-    if _asked(expand, _OUTPUTS):
+    answer = session.render(state.base_url)
+    if _requested(expand, _OUTPUTS):
         # A session that failed, or is no longer verified, has none.
         outputs = session.verified_outputs if session.status == VERIFIED else None
-        shown[_OUTPUTS] = outputs and _show(outputs, _SENSITIVE_OUTPUTS, _within(expand, _OUTPUTS))
-    if _asked(expand, _REPORT) and session.last_verification_report is not None:
+        answer[_OUTPUTS] = outputs and _show(outputs, _SENSITIVE_OUTPUTS, _within(expand, _OUTPUTS))
+    if _requested(expand, _REPORT) and session.last_verification_report is not None:
         report = state.reports[session.last_verification_report]
-        shown[_REPORT] = show_report(report, _within(expand, _REPORT))
-    return shown
+        answer[_REPORT] = show_report(report, _within(expand, _REPORT))
+    return answer
 
 
 def show_report(report: dict[str, Any], expand: list[str]) -> dict[str, Any]:
     """The report as Stripe answers it, with the sensitive fields that `expand` names."""
-    shown = dict(report)
+    answer = dict(report)
     for check in ("document", "id_number"):
         if report[check] is not None:
             sensitive = _within(_SENSITIVE_IN_REPORT, check)
-            shown[check] = _show(report[check], sensitive, _within(expand, check))
-    return shown
+            answer[check] = _show(report[check], sensitive, _within(expand, check))
+    return answer
 
 
 def _permit(sensitive: list[str], restricted: bool) -> None:
@@ -80,7 +80,7 @@ def _permit(sensitive: list[str], restricted: bool) -> None:
         raise not_permitted(", ".join(sensitive))
 
 
-def _asked(names: Iterable[str], field: str) -> bool:
+def _requested(names: Iterable[str], field: str) -> bool:
     return any(name == field or name.startswith(f"{field}.") for name in names)
 
 

@@ -1,4 +1,4 @@
-"""What the API is told to get wrong: faults for the next requests, and a rate limit."""
+"""What goes wrong in the API on purpose: faults for the next requests, and a rate limit."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ class Fault:
     """Happens to the next `times` requests of `method` (None: any) under the path.
 
     After `delay` seconds the request is answered with `status`; without a status it is executed
-    as ever. `hang_up` closes the connection: True instead of executing, `"after"` once executed,
+    as usual. `hang_up` closes the connection: True instead of executing, `"after"` once executed,
     so that only the answer is lost.
     """
 
@@ -26,13 +26,13 @@ class Fault:
 
 
 class Faults:
-    """The faults still to happen, in the order they were asked for."""
+    """The faults still to happen, in the order they were added."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
 
     def add(self, given: Mapping[str, Any]) -> None:
-        """Ask for a fault. Raises ValueError in one line that can be shown."""
+        """Add a fault. Raises ValueError with one line for the caller."""
         known = asdict(Fault())
         for name in given:
             if name not in known:

@@ -22,7 +22,7 @@ from deploy.sandbox.faults import Fault, Faults, RateLimit
 from deploy.sandbox.idempotency import Answer, Idempotency
 from deploy.sandbox.ids import Ids
 
-# The name under which the server puts into the ASGI scope a function that closes the connection.
+# The key in the ASGI scope of a function that closes the connection; the server sets it.
 HANG_UP = "sandbox.hang_up"
 
 
@@ -59,7 +59,7 @@ class _Incoming:
 
 @dataclass(frozen=True)
 class _Executed:
-    """An answer; whether Stripe keeps it for its idempotency key; whether it gets lost now."""
+    """An answer; whether Stripe keeps it for its idempotency key; whether it is lost on its way."""
 
     answer: Answer
     kept: bool
@@ -74,7 +74,7 @@ class NoAnswer(Response):
     """Closes the connection."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wait until the server knows that nobody is there: it then sends nothing."""
+        """Wait until the server sees the disconnect: it then sends nothing."""
         scope["extensions"][HANG_UP]["close"]()
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -110,7 +110,7 @@ class Gate:
         return answer
 
     async def unknown(self, request: Request) -> Response:
-        """Answers whatever path the API does not have."""
+        """Answer 404 to a path that the API does not have."""
 
         def operation(call: Call) -> dict[str, Any]:
             raise unrecognized_url(request.method, request.scope["path"])
@@ -156,7 +156,7 @@ class Gate:
         return done
 
     async def _execute(self, incoming: _Incoming, operation: Operation) -> _Executed:
-        """Execute, or let the fault happen that is waiting for this request."""
+        """Execute, or apply the fault that is due for this request."""
         fault = self.faults.take(incoming.method, incoming.path) or Fault()
         if fault.delay:
             await asyncio.sleep(fault.delay)

@@ -12,7 +12,7 @@ KEPT_SECONDS = 24 * 3600.0
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole answer of the API, so that it can be given again."""
+    """A whole answer of the API, so that it can be repeated."""
 
     status: int
     body: bytes
@@ -35,7 +35,7 @@ class Idempotency:
         self._entries: dict[tuple[bool, str], _Entry] = {}
 
     def begin(self, livemode: bool, key: str, fingerprint: bytes) -> Answer | None:
-        """The stored answer, or None where the request is to be executed and then ended.
+        """The stored answer, or None if the request is to be executed and then ended.
 
         Raises StripeError: 400 for a key that is too long or was used with other parameters
         (`fingerprint`: method, path, body), 409 while the first request is under way.
@@ -65,7 +65,7 @@ class Idempotency:
         return entry.answer
 
     def end(self, livemode: bool, key: str, answer: Answer | None) -> None:
-        """Keep the answer; None lets the key go, as after parameters that were refused."""
+        """Keep the answer; None releases the key, as after refused parameters."""
         if answer is None:
             del self._entries[livemode, key]
         else:

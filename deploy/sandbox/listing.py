@@ -9,7 +9,7 @@ from deploy.sandbox.errors import no_such
 
 
 class Listed(Protocol):
-    """What can stand in a list."""
+    """What can be listed."""
 
     id: str
     created: int
@@ -56,8 +56,8 @@ def page(
 ) -> tuple[list[Item], bool]:
     """One page of what `passes`, newest first, and whether more follow.
 
-    `everything` is in the order it was made in. The cursor may be any object of it, whether it
-    passes or not. Raises StripeError where the cursor names none.
+    `everything` is in order of creation. The cursor may be any object of it, whether it
+    passes or not. Raises StripeError if the cursor names none.
     """
     limit = filters.get("limit", 10)
     candidates = everything[::-1]

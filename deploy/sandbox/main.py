@@ -23,12 +23,12 @@ from deploy.sandbox.ids import Ids
 from deploy.sandbox.state import State
 from deploy.sandbox.storage import StateFile
 
-_EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a sandbox is to be. `base_url` is where a browser finds it."""
+    """The settings of a sandbox. `base_url` is where a browser finds it."""
 
     base_url: str = "http://127.0.0.1:12111"
     webhook: str | None = None
@@ -38,20 +38,20 @@ class Settings:
 
 
 def create_app(settings: Settings) -> Starlette:
-    """Build the application, with whatever the state file keeps.
+    """Build the application, with the state file's contents.
 
-    Raises storage.UnreadableState, or OSError where the state file cannot be opened.
+    Raises storage.UnreadableState, or OSError if the state file cannot be opened.
     """
-    kept = ""
+    stored = ""
     if settings.state_file is not None and settings.state_file.exists():
-        kept = settings.state_file.read_text("utf-8")
-    # A seed makes runs repeatable; the ids of a state that was kept must not come up again.
-    seed = None if settings.seed is None else f"{settings.seed}:{len(kept)}"
+        stored = settings.state_file.read_text("utf-8")
+    # A seed makes runs repeatable; the ids of a stored state must not be made again.
+    seed = None if settings.seed is None else f"{settings.seed}:{len(stored)}"
     ids = Ids(random.Random(seed))
     state = State(Clock(), ids, settings.base_url)
     endpoints: dict[str, Endpoint] = {}
-    if kept:
-        storage.load(kept, state, endpoints)
+    if stored:
+        storage.load(stored, state, endpoints)
     if settings.webhook is not None and settings.secret is not None:
         _set_webhook(endpoints, settings.webhook, settings.secret, ids, int(state.clock.now()))
     return _assemble(settings, state, endpoints, ids)
@@ -78,19 +78,19 @@ def _assemble(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        loops = [deliveries.run(), _keep_time(state, due), *([file.run()] if file else [])]
+        loops = [deliveries.run(), _run_timers(state, due), *([file.run()] if file else [])]
         async with _running(loops):
             yield
         if file is not None:
             file.write()
 
-    steering = control.Control(state, gate, chaos, deliveries)
+    controller = control.Control(state, gate, chaos, deliveries)
     return Starlette(
         routes=[
             *api.routes(api.Api(state, endpoints, ids), gate),
-            Route("/v1/{path:path}", gate.unknown, methods=_EVERY_METHOD),
-            *control.routes(steering, changed),
-            Route("/_sandbox/{path:path}", control.unknown, methods=_EVERY_METHOD),
+            Route("/v1/{path:path}", gate.unknown, methods=_METHODS),
+            *control.routes(controller, changed),
+            Route("/_sandbox/{path:path}", control.unknown, methods=_METHODS),
             *page.routes(page.Page(state), changed),
             Route("/", _welcome),
         ],
@@ -101,7 +101,7 @@ def _assemble(
 def _set_webhook(
     endpoints: dict[str, Endpoint], url: str, secret: str, ids: Ids, created: int
 ) -> None:
-    """One endpoint in each mode, so that live keys are answered with events as well."""
+    """One endpoint in each mode, so that sessions of live keys send events too."""
     for livemode in (False, True):
         for endpoint in endpoints.values():
             if endpoint.url == url and endpoint.livemode == livemode:
@@ -112,8 +112,8 @@ def _set_webhook(
             endpoints[endpoint.id] = endpoint
 
 
-async def _keep_time(state: State, due: asyncio.Event) -> None:
-    """Let happen what falls due; `due` says that there may be something new to wait for."""
+async def _run_timers(state: State, due: asyncio.Event) -> None:
+    """Finish what falls due; `due` says that there may be something new to wait for."""
     while True:
         due.clear()
         state.tick()
@@ -130,15 +130,15 @@ async def _running(loops: Iterable[Coroutine[None, None, None]]) -> AsyncIterato
     """Run the loops until the block ends."""
     tasks = [asyncio.create_task(loop) for loop in loops]
     for task in tasks:
-        task.add_done_callback(_complain)
+        task.add_done_callback(_log_failure)
     yield
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _complain(task: asyncio.Task[None]) -> None:
-    """None of the loops ends by itself: a sandbox that no longer delivers must not look well."""
+def _log_failure(task: asyncio.Task[None]) -> None:
+    """Log a loop that failed: a sandbox that no longer delivers must not look healthy."""
     if not task.cancelled() and task.exception() is not None:
         logging.getLogger("uvicorn.error").error("the sandbox is broken", exc_info=task.exception())
 

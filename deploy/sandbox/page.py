@@ -18,21 +18,21 @@ from deploy.sandbox.state import State
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'",
-    # The address is a secret of one session: it goes to nobody.
+    # The address is a secret of one session: no other site may receive it.
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
 
 
 class Page:
-    """Shows the choice, and takes it."""
+    """Shows the outcomes, and applies the chosen one."""
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._template = Template((files("deploy.sandbox") / "verify.html").read_text("utf-8"))
 
     def find(self, token: str) -> Session | Response:
-        """The session that the token is good for, or the page that says why there is none."""
+        """The session that the token opens, or the page that says why there is none."""
         session_id = self._state.links.get(token)
         if session_id is None:
             return self._close(404, "Unknown link", "No verification has this address.")
@@ -46,7 +46,7 @@ class Page:
         """The page with one button for each outcome."""
         reference = session.client_reference_id or "none"
         content = (
-            "<p>Nothing is photographed here: say how this verification shall end.</p>"
+            "<p>Nothing is photographed here: choose how this verification ends.</p>"
             f"<dl><dt>Session</dt><dd>{escape(session.id)}</dd>"
             f"<dt>Reference</dt><dd>{escape(reference)}</dd></dl>"
             '<form method="post">'
@@ -60,7 +60,7 @@ class Page:
         return self._show(200, "Identity verification sandbox", content)
 
     def finish(self, session: Session, outcome: str) -> Response:
-        """Apply the choice; go back to the team's own page where the session names one."""
+        """Apply the choice; go back to the team's own page if the session names one."""
         if outcome not in OUTCOMES:
             return self._close(400, "Unknown outcome", "Go back and choose one of the buttons.")
         if outcome != WALK_AWAY:
@@ -72,7 +72,7 @@ class Page:
         return self._close(200, "Thank you", "It was submitted. You can close this page.")
 
     def too_large(self) -> Response:
-        """For a form that is none of ours."""
+        """The answer to a form that is not ours."""
         return self._close(413, "Too large", "Go back and choose one of the buttons.")
 
     def _close(self, status: int, title: str, text: str) -> Response:

@@ -1,7 +1,7 @@
-"""Stripe's request parameters: forms with nested names, read against what a call allows.
+"""Stripe's request parameters: forms with nested names, checked against what a call allows.
 
-A reader takes a decoded value and its full name (`options[document]`), and gives back the
-value in the type the sandbox keeps; what it cannot take it answers with Stripe's error.
+A reader takes a decoded value and its full name (`options[document]`), and returns the
+value in the type the sandbox keeps; for what it cannot accept, it raises Stripe's error.
 """
 
 import re
@@ -19,7 +19,7 @@ from deploy.sandbox.errors import (
 Reader = Callable[[Any, str], Any]
 
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)\Z")
-# More than any call of Stripe's nests; without a bound a name could nest a million deep.
+# Deeper than any of Stripe's calls; without a limit a name could nest a million deep.
 _MAX_DEPTH = 6
 _MAX_FIELDS = 1000
 
@@ -41,11 +41,11 @@ def decode(form: bytes) -> dict[str, Any]:
         raise StripeError(400, "Invalid request: the parameters could not be decoded.") from error
     tree: dict[str, Any] = {}
     for name, value in pairs:
-        _plant(tree, name, value)
+        _insert(tree, name, value)
     return tree
 
 
-def _plant(tree: dict[str, Any], name: str, value: str) -> None:
+def _insert(tree: dict[str, Any], name: str, value: str) -> None:
     match = _NAME.match(name)
     keys = [match[1], *re.findall(r"\[([^\[\]]*)\]", match[2])] if match else []
     if not 1 <= len(keys) <= _MAX_DEPTH:
@@ -84,7 +84,7 @@ def read(
 
 
 def string(max_length: int = 5000, clearable: bool = False) -> Reader:
-    """Text of at most `max_length` characters; empty only where that clears the value."""
+    """Text of at most `max_length` characters; empty only if that clears the value."""
 
     def reader(value: Any, name: str) -> str:
         if not isinstance(value, str):
@@ -171,7 +171,7 @@ def array(item: Reader, max_items: int = 100) -> Reader:
 def hash_of(
     allowed: Mapping[str, Reader], required: tuple[str, ...] = (), clearable: bool = False
 ) -> Reader:
-    """Named parameters under a name; where `clearable`, an empty string gives `""`."""
+    """Named parameters under a name; if `clearable`, an empty string gives `""`."""
 
     def reader(value: Any, name: str) -> Any:
         if clearable and value == "":

@@ -11,7 +11,7 @@ from deploy.sandbox.session import Session
 
 PLACEHOLDER = "[redacted]"
 _CHECKS = ("document", "id_number", "selfie", "email", "phone")
-# Words of Stripe's, not of a person's.
+# Stripe's words, not a person's.
 _KEPT_IN_CHECKS = ("status", "code", "type", "id_number_type", "issuing_country")
 _KEPT_OUTPUTS = ("id_number_type",)
 
@@ -26,7 +26,7 @@ def blank(value: Any, kept: tuple[str, ...] = ()) -> Any:
 
 
 def redact_session(session: Session) -> None:
-    """Take everything personal out of a session; ids, codes and status stay."""
+    """Remove everything personal from a session; ids, codes and status stay."""
     session.metadata = {}
     session.provided_details = blank(session.provided_details)
     session.verified_outputs = blank(session.verified_outputs, _KEPT_OUTPUTS)
@@ -47,5 +47,5 @@ def redact_snapshot(snapshot: dict[str, Any]) -> dict[str, Any]:
 
 
 def redact_report(report: dict[str, Any]) -> dict[str, Any]:
-    """A report whose checks say how they ended, and about nobody."""
+    """A report whose checks keep their outcomes, and nothing personal."""
     return {**report, **{check: blank(report[check], _KEPT_IN_CHECKS) for check in _CHECKS}}

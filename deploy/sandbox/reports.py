@@ -12,7 +12,7 @@ _PLACES = (("San Francisco", "CA", "94110"), ("Portland", "OR", "97205"), ("Aust
 
 
 def person(randomness: random.Random, session: Session) -> dict[str, Any]:
-    """`verified_outputs` of somebody who does not exist, complete with what is sensitive."""
+    """`verified_outputs` of a made-up person, including the sensitive fields."""
     city, state, postal_code = randomness.choice(_PLACES)
     details = session.provided_details or {}
     return {

@@ -20,7 +20,7 @@ class Copy:
 
     @property
     def line(self) -> tuple[str, str] | None:
-        """The line that the copy stands in; None for one that waits for nobody."""
+        """The line that the copy waits in; None if it waits for no other."""
         if not self.ordered or self.tries:
             return None
         return self.endpoint.id, self.event.object["id"]
@@ -30,7 +30,7 @@ class Schedule:
     """Copies by the time they are due, those due together in the order they were made.
 
     The first tries of one session's events never overlap, so that they arrive as they were
-    created; a retry holds nobody up, as with Stripe.
+    created; a retry holds up no other, as with Stripe.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Schedule:
         return None
 
     def next_due(self) -> float | None:
-        """When `take` may give something; None for not before `add`, `done` or `again`."""
+        """When `take` may return a copy; None for not before `add`, `done` or `again`."""
         return self._heap[0][0] if self._heap else None
 
     def done(self, copy: Copy) -> None:
@@ -66,7 +66,7 @@ class Schedule:
         self._move_up(copy)
 
     def again(self, copy: Copy, due: float) -> None:
-        """A copy was not taken: count its try, and send it again at `due`."""
+        """A copy was not accepted: count its try, and send it again at `due`."""
         self._move_up(copy)
         copy.tries += 1
         self._push(copy, due)
@@ -80,5 +80,5 @@ class Schedule:
             return
         waiting = self._lines.pop(copy.line)
         while waiting:
-            # Minus infinity: whoever has waited in line goes before all others that are due.
+            # Minus infinity: a copy that has waited in line goes before all others that are due.
             self._push(waiting.popleft(), float("-inf"))

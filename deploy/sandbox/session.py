@@ -9,7 +9,7 @@ VERIFIED = "verified"
 CANCELED = "canceled"
 STATUSES = (REQUIRES_INPUT, PROCESSING, VERIFIED, CANCELED)
 
-# The codes of `last_error` with a reason as a person would read it:
+# The codes of `last_error`, each with a reason as Stripe words it:
 # https://docs.stripe.com/identity/handle-verification-outcomes.
 LAST_ERRORS = {
     "abandoned": "The user left before they had submitted everything.",
@@ -69,7 +69,7 @@ class Session:
     submission: dict[str, Any] | None = None  # what processing will end in, and when
 
     def enter(self, status: str, now: float) -> None:
-        """Take a status; whatever is not open for a submission has no secret and no link."""
+        """Enter a status; a session that accepts no submission has no secret and no link."""
         self.status = status
         self.status_since = int(now)
         self.verified_at = int(now) if status == VERIFIED else None

@@ -35,7 +35,7 @@ CHANGEABLE: dict[str, params.Reader] = {
     ),
     "type": params.choice("document", "id_number"),
 }
-# What a creation may say.
+# What a creation may set.
 CREATE: dict[str, params.Reader] = {
     **CHANGEABLE,
     "client_reference_id": params.string(5000),

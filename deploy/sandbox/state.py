@@ -1,7 +1,7 @@
-"""The life of VerificationSessions: what may happen to one, and which events tell of it.
+"""The life cycle of VerificationSessions: what may happen to one, and the events about it.
 
 No I/O. The clock and the randomness are passed in; an event is handed to `publish`, which
-sees to its delivery. The rules are those of https://docs.stripe.com/identity/how-sessions-work.
+delivers it. The rules are those of https://docs.stripe.com/identity/how-sessions-work.
 """
 
 import heapq
@@ -42,11 +42,11 @@ class State:
         self.sessions: dict[str, Session] = {}
         self.reports: dict[str, dict[str, Any]] = {}
         self.events: dict[str, Event] = {}
-        self.links: dict[str, str] = {}  # every token there ever was, and its session's id
+        self.links: dict[str, str] = {}  # every token ever made, and its session's id
         self._ids = ids
         self._timers: list[tuple[float, str]] = []
 
-    # What the API asks for.
+    # Calls of the API.
 
     def create(
         self, given: dict[str, Any], livemode: bool, request: dict[str, str | None]
@@ -70,7 +70,7 @@ class State:
         return session
 
     def find(self, session_id: str, livemode: bool | None = None) -> Session:
-        """The session of that id (and mode). Raises StripeError (404) where there is none."""
+        """The session of that id (and mode). Raises StripeError (404) if there is none."""
         session = self.sessions.get(session_id)
         if session is None or livemode not in (None, session.livemode):
             raise no_such("verificationsession", session_id, "session")
@@ -82,7 +82,7 @@ class State:
             self._open(session)
 
     def update(self, session: Session, given: dict[str, Any]) -> None:
-        """Change what a session asks for, while it waits for a submission. Sends no event."""
+        """Change a session's parameters while it waits for a submission. Sends no event."""
         self._expect(session, "update", REQUIRES_INPUT)
         session.metadata = merge_metadata(session.metadata, given.get("metadata", {}))
         session.options = _options(session.options, given.get("options", {}))
@@ -107,7 +107,7 @@ class State:
             self._record(session, "canceled", request)
         self._wake(session.redaction_due, session)
 
-    # What people do.
+    # Actions of people.
 
     def submit(
         self,
@@ -120,7 +120,7 @@ class State:
         """A person submits: `processing` now, and `outcome` after `delay` seconds.
 
         `outcome` is `verified` or a code of `LAST_ERRORS`. `outputs` and `reason` replace
-        what would be made up. Raises StripeError where the session takes no submission.
+        what would be made up. Raises StripeError if the session accepts no submission.
         """
         self._expect(session, "submit", REQUIRES_INPUT)
         session.enter(PROCESSING, self.clock.now())
@@ -134,7 +134,7 @@ class State:
             self._wake(due, session)
 
     def review(self, session: Session, status: str, code: str | None) -> None:
-        """A reviewer changes what a submission ended in; its report stays the last one."""
+        """A reviewer changes the outcome of a submission; its report stays the last one."""
         self._expect(session, "review", VERIFIED, REQUIRES_INPUT)
         if session.last_verification_report is None:
             raise unexpected_state("This VerificationSession has no submission to review.")
@@ -173,14 +173,14 @@ class State:
         self._open(session)
         self._record(session, "requires_input", NO_REQUEST)
 
-    # What time does.
+    # Effects of time.
 
     def next_due(self) -> float | None:
         """When `tick` has something to do, on the sandbox's clock; None for never."""
         return self._timers[0][0] if self._timers else None
 
     def tick(self) -> bool:
-        """Finish what is due: submissions in processing, and redactions. Whether there was any."""
+        """Finish due submissions and redactions; returns whether there was any."""
         ticked = False
         while self._timers and self._timers[0][0] <= self.clock.now():
             due, session_id = heapq.heappop(self._timers)
@@ -202,7 +202,7 @@ class State:
         self._record(session, "redacted", NO_REQUEST)
 
     def restore_timers(self) -> None:
-        """Set again, after a restart, what was waiting for its time."""
+        """Set the timers again after a restart."""
         for session in self.sessions.values():
             if session.submission is not None:
                 self._wake(session.submission["due"], session)
@@ -235,8 +235,8 @@ class State:
     def _record(self, session: Session, name: str, request: dict[str, str | None]) -> None:
         snapshot = session.render(self.base_url)
         if session.status == VERIFIED:
-            # Stripe leaves these out. Here they are sent, so that a receiver that keeps or logs
-            # whole events is found out.
+            # Stripe leaves these out. Here they are sent, so that tests detect a receiver that
+            # keeps or logs whole events.
             snapshot["verified_outputs"] = session.verified_outputs
         event = Event(
             id=self._ids.new("evt"),
@@ -256,10 +256,10 @@ def _last_error(code: str, reason: str | None) -> dict[str, str]:
 
 
 def _options(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Options given replace those of their name; an empty string removes them."""
+    """New options replace those of their name; an empty string removes them."""
     return {name: option for name, option in {**old, **new}.items() if option != ""}
 
 
 def _details(old: dict[str, str], new: dict[str, str]) -> dict[str, str] | None:
-    """Details given replace those of their name; an empty string removes them."""
+    """New details replace those of their name; an empty string removes them."""
     return {name: detail for name, detail in {**old, **new}.items() if detail} or None

@@ -1,4 +1,4 @@
-"""One JSON file that keeps the sandbox over a restart."""
+"""One JSON file that keeps the sandbox's state across restarts."""
 
 import asyncio
 import json
@@ -15,18 +15,18 @@ from deploy.sandbox.session import Session
 from deploy.sandbox.state import State
 
 _VERSION = 1
-# Between two writes, in seconds; a large state is written less often, so that writing it
-# takes a twentieth of the time at most.
-_INTERVAL = 1.0
+# Seconds between two writes; a large state is written less often, so that writing takes a
+# twentieth of the time at most.
+_WRITE_INTERVAL = 1.0
 _SHARE = 20
 
 
 class UnreadableState(Exception):
-    """The state file is none that this sandbox wrote."""
+    """The state file was not written by this version of the sandbox."""
 
 
 def dump(state: State, endpoints: Iterable[Endpoint]) -> str:
-    """Everything that outlives a restart, as JSON."""
+    """Everything that is kept across a restart, as JSON."""
     return json.dumps(
         {
             "version": _VERSION,
@@ -72,7 +72,7 @@ def write(path: Path, text: str) -> None:
 
 
 class StateFile:
-    """Writes the state after it changed, at most once a second."""
+    """Writes the state after a change, at most once a second."""
 
     def __init__(self, path: Path, state: State, endpoints: dict[str, Endpoint]) -> None:
         self._path = path
@@ -91,7 +91,7 @@ class StateFile:
             self._changed.clear()
             begun = time.monotonic()
             self.write()
-            await asyncio.sleep(max(_INTERVAL, _SHARE * (time.monotonic() - begun)))
+            await asyncio.sleep(max(_WRITE_INTERVAL, _SHARE * (time.monotonic() - begun)))
 
     def write(self) -> None:
         """Write now."""

@@ -10,7 +10,7 @@ from tests.support.account import DAY, Account
 from tests.support.cli import Run
 
 
-def test_the_summary_tells_how_many_were_missing(account: Account, run: Run) -> None:
+def test_the_summary_says_how_many_were_missing(account: Account, run: Run) -> None:
     account.verified()
     account.advance(120)
     done = run("backfill")
@@ -43,7 +43,7 @@ def test_a_day_is_one_of_utc(text: str, seconds: int) -> None:
     assert module.Moment().convert(text, None, None) == seconds
 
 
-def test_pauses_are_told_and_the_rest_is_done(
+def test_pauses_are_reported_and_the_rest_is_done(
     account: Account, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.stripe.retrying.PAUSES", (0.01, 0.01))
@@ -70,7 +70,7 @@ def test_without_a_key_it_says_so_and_exits_with_2(run: Run, environment: dict[s
     assert done.err.splitlines()[-1] == "STRIPE_API_KEY is not set"
 
 
-def test_it_waits_for_the_workers_where_the_queue_is_long(
+def test_it_waits_for_the_workers_if_the_queue_is_long(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account.verified()

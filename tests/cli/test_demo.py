@@ -41,7 +41,7 @@ def test_the_demo_ends_with_every_reference_in_step_and_leaves_nothing(tmp_path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
-def test_a_demo_that_is_broken_off_leaves_nothing(tmp_path: Path, asked: signal.Signals) -> None:
+def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path, asked: signal.Signals) -> None:
     process = demo(tmp_path, "--references", "5000")
     try:
         eventually(lambda: any("workers" in text for text in processes_in(tmp_path)), 40)

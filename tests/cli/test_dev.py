@@ -1,4 +1,4 @@
-"""`python -m app dev`: starts, tells what to try, stops, and finds its data again."""
+"""`python -m app dev`: starts, prints what to try, stops, and finds its data again."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def dev(folder: Path, port: int, sandbox_port: int, **environment: str) -> Itera
 
 
 def up(dev: Dev) -> Dev:
-    """The same, once it has told all."""
+    """The same, once it has printed everything."""
     eventually(lambda: "takes everything down" in dev.text or dev.process.poll() is not None, 60)
     assert dev.process.poll() is None, dev.text
     return dev
@@ -107,7 +107,7 @@ def do(command: list[str], **replaced: str) -> Any:
     return requests.post(url, data="&".join(data), headers=headers, auth=auth, timeout=30)
 
 
-def test_what_it_tells_to_try_works_and_the_next_start_finds_it_again(tmp_path: Path) -> None:
+def test_the_printed_commands_work_and_the_next_start_finds_the_data_again(tmp_path: Path) -> None:
     folder, ports = tmp_path / "data", (free_port(), free_port())
     with dev(folder, *ports) as first:
         told = up(first).text

@@ -35,7 +35,7 @@ def away() -> dict[str, str]:
     }
 
 
-def test_what_is_wrong_is_told_in_a_line_each_and_exits_with_1() -> None:
+def test_what_is_wrong_is_reported_in_a_line_each_and_exits_with_1() -> None:
     done = doctor(**away())
     assert done.code == 1
     assert done.err == ""

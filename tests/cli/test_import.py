@@ -21,7 +21,7 @@ def test_every_session_is_in_the_ledger_afterwards(account: Account, run: Run) -
     assert account.standing("user-2").status == "requires_input"  # type: ignore[union-attr]
 
 
-def test_json_is_one_object_and_tells_of_an_earlier_run(
+def test_json_is_one_object_and_reports_an_earlier_run(
     account: Account, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(3):

@@ -35,7 +35,9 @@ def notify_test(run: Run) -> Run:
     return call
 
 
-def test_each_receiver_gets_a_sample_and_its_answer_is_told(notify_test: Run, redis: Redis) -> None:
+def test_each_receiver_gets_a_sample_and_its_answer_is_reported(
+    notify_test: Run, redis: Redis
+) -> None:
     with receiving() as receiver:
         code, out, _ = notify_test(
             NOTIFY_URL=receiver.url, SUBSCRIBER=subscribing.PATH, NOTIFY_STREAM="changes"
@@ -96,13 +98,13 @@ def test_a_subscriber_that_cannot_be_imported_is_a_setting_that_is_wrong(notify_
     assert "SUBSCRIBER team_absent:tell cannot be imported (no module team_absent)" in err
 
 
-def test_a_private_address_is_told_of_with_the_way_out(notify_test: Run) -> None:
+def test_a_private_address_is_reported_with_the_setting_to_allow_it(notify_test: Run) -> None:
     code, out, _ = notify_test(NOTIFY_URL="http://127.0.0.1:9/", NOTIFY_ALLOW_PRIVATE="0")
     assert code == 1
     assert "set NOTIFY_ALLOW_PRIVATE=1 if it is meant" in out
 
 
-def test_a_receiver_that_had_answered_410_is_told_again_once_it_takes_the_sample(
+def test_a_receiver_that_answered_410_is_notified_again_once_it_takes_the_sample(
     notify_test: Run, database_url: str
 ) -> None:
     engine = open_engine(database_url)

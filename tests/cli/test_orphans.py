@@ -38,9 +38,7 @@ def test_orphans_are_shown_a_page_at_a_time(account: Account, run: Run) -> None:
     assert run("orphans", "list", "--live").out == "No orphans.\n"
 
 
-def test_a_claim_is_one_line_that_tells_how_the_reference_stands(
-    account: Account, run: Run
-) -> None:
+def test_a_claim_is_one_line_with_the_standing_of_the_reference(account: Account, run: Run) -> None:
     session = orphan(account)
     done = run("orphans", "claim", session, "user-1")
     assert (done.code, done.out) == (
@@ -92,7 +90,7 @@ def test_a_file_claims_many_and_goes_on_past_what_cannot_be_claimed(
     assert run("orphans", "list").out == "No orphans.\n"
 
 
-def test_a_file_with_a_line_that_is_no_pair_is_told_by_its_number(
+def test_a_line_of_a_file_that_is_no_pair_is_reported_by_its_number(
     account: Account, run: Run, tmp_path: Path
 ) -> None:
     session = orphan(account)

@@ -33,7 +33,7 @@ def redact(run: Run) -> Run:
     return partial(run, "references", "redact")
 
 
-def test_it_asks_and_queues_and_tells_what_comes_next(deployment: Deployment, redact: Run) -> None:
+def test_it_asks_and_queues_and_says_what_comes_next(deployment: Deployment, redact: Run) -> None:
     ran = redact("user-1", typed="y\n")
     assert ran.code == 0, ran.err
     assert "1 session" in ran.err
@@ -65,7 +65,7 @@ def test_what_is_redacted_already_needs_no_question(deployment: Deployment, reda
 
 
 @pytest.mark.parametrize("arguments", [("nobody",), ("user-1", "--account", "acct_1"), ("a\0",)])
-def test_a_reference_never_seen_is_told(
+def test_a_reference_never_seen_is_reported(
     deployment: Deployment, redact: Run, arguments: tuple[str, ...]
 ) -> None:
     ran = redact(*arguments, "--yes")

@@ -28,7 +28,7 @@ def effects_worker(account: Account) -> Iterator[None]:
         jobs = JobQueue(connection, EFFECTS)
         while not ended.wait(0.02):
             for job in jobs.claim("token", 60, 10):
-                call(*decode(job.data), account.context)
+                call([decode(job.data)], account.context)
                 jobs.complete("token", [job.id])
 
     thread = threading.Thread(target=loop)
@@ -76,7 +76,7 @@ def test_json_is_one_object(account: Account, run: Run) -> None:
     assert again["asked"] == 0
 
 
-def test_where_no_worker_runs_it_says_so_and_exits_with_1(
+def test_if_no_worker_runs_it_says_so_and_exits_with_1(
     account: Account, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "STALL_TIMEOUT", 0.5)

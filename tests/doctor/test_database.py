@@ -31,7 +31,7 @@ def test_test_sessions_alone_with_a_live_key_are_warned_about(deployment: Deploy
     assert_is(deployment.examine()["key mode"], "ok", "1 live and 1 test")
 
 
-def test_a_ledger_that_hears_nothing_for_a_day_is_warned_about(deployment: Deployment) -> None:
+def test_a_ledger_without_events_for_a_day_is_a_warning(deployment: Deployment) -> None:
     assert_is(deployment.examine()["last event"], "warning", "none has ever")
     deployment.apply(int(time.time()) - 2 * DAY)
     assert_is(deployment.examine()["last event"], "warning", "48 h ago", "backfill")

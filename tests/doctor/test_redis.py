@@ -28,7 +28,9 @@ def test_a_redis_that_evicts_is_wrong(deployment: Deployment, redis_config: Redi
     assert_is(deployment.examine()["redis eviction"], "wrong", "allkeys-lru", "noeviction")
 
 
-def test_a_redis_that_is_nearly_full_is_told(deployment: Deployment, redis_config: Redis) -> None:
+def test_a_redis_that_is_nearly_full_is_reported(
+    deployment: Deployment, redis_config: Redis
+) -> None:
     used = int(redis_config.info("memory")["used_memory"])
     for part, state in ((0.5, "ok"), (0.87, "warning"), (0.98, "wrong")):
         redis_config.config_set("maxmemory", int(used / part))
@@ -57,7 +59,7 @@ def test_a_managed_redis_that_refuses_config_is_checked_all_the_same(
         assert_is(found[name], "ok")
 
 
-def test_a_redis_that_refuses_info_is_told_so(deployment: Deployment, valkey: Valkey) -> None:
+def test_a_redis_that_refuses_info_is_reported(deployment: Deployment, valkey: Valkey) -> None:
     deployment.redis.acl_setuser(
         "narrow", enabled=True, passwords=["+PLANTED"], keys=["*"], commands=["+ping"]
     )

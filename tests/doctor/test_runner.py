@@ -42,7 +42,7 @@ def test_the_doctor_changes_nothing(deployment: Deployment, tmp_path: Path) -> N
     assert not absent.exists()
 
 
-def test_servers_that_hang_are_told_so_in_time(deployment: Deployment) -> None:
+def test_servers_that_hang_are_reported_in_time(deployment: Deployment) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         began = time.monotonic()
@@ -59,7 +59,7 @@ def test_servers_that_hang_are_told_so_in_time(deployment: Deployment) -> None:
     assert_is(found["settings"], "ok")
 
 
-def test_a_fault_of_one_check_is_told_by_its_class_and_stops_no_other() -> None:
+def test_a_bug_in_one_check_is_reported_by_its_class_and_stops_no_other() -> None:
     def broken() -> Finding:
         raise ZeroDivisionError("PLANTED")
 

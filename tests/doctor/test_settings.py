@@ -20,7 +20,7 @@ def test_every_wrong_setting_is_named_and_the_others_are_still_used(deployment: 
     assert_is(found["last event"], "ok")
 
 
-def test_what_is_switched_off_is_told_and_is_not_wrong(deployment: Deployment) -> None:
+def test_what_is_switched_off_is_reported_and_is_not_wrong(deployment: Deployment) -> None:
     found = deployment.examine(API_TOKENS="", MAX_ATTEMPTS="3")
     assert_is(found["settings"], "ok", "API_TOKENS", "NOTIFY_URL", "REDACT_AFTER_DAYS")
     assert "MAX_ATTEMPTS" not in found["settings"].message
@@ -31,7 +31,7 @@ def test_sqlite_on_a_dyno_is_wrong(deployment: Deployment) -> None:
     assert_is(found["settings"], "wrong", "DATABASE_URL is SQLite")
 
 
-def test_no_secret_is_told_where_everything_is_away(deployment: Deployment) -> None:
+def test_no_secret_is_shown_if_everything_is_away(deployment: Deployment) -> None:
     port = free_port()
     found = deployment.examine(
         STRIPE_API_KEY="sk_live_PLANTED",
@@ -58,7 +58,7 @@ def test_no_secret_is_told_where_everything_is_away(deployment: Deployment) -> N
         ("sqlite:///identity.db", "SQLite file identity.db"),
     ],
 )
-def test_an_address_is_told_without_user_and_password(url: str, shown: str) -> None:
+def test_an_address_is_shown_without_user_and_password(url: str, shown: str) -> None:
     assert describe_address(url) == shown
 
 

@@ -90,7 +90,7 @@ def test_an_endpoint_newer_than_this_product_is_warned_about(deployment: Deploym
     assert_is(deployment.examine()["webhook endpoint"], "warning", "2099-01-01.oak", "Update")
 
 
-def test_a_key_that_may_not_see_endpoints_is_told_which_right_it_needs(
+def test_a_key_that_may_not_see_endpoints_is_reported_with_the_right_it_needs(
     deployment: Deployment,
 ) -> None:
     fault = {"path": "/v1/webhook_endpoints", "status": 403}

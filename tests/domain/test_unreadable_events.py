@@ -91,8 +91,8 @@ def test_a_missing_required_field_makes_the_event_unreadable(path: str) -> None:
 
 def can_be_stored(event: SessionEvent | None) -> bool:
     if event is not None:
-        json.dumps(event.to_dict(), allow_nan=False, ensure_ascii=False).encode()
-        assert SessionEvent.from_dict(event.to_dict()) == event
+        json.dumps(event.pack(), allow_nan=False, ensure_ascii=False).encode()
+        assert SessionEvent.unpack(event.pack()) == event
     return True
 
 

@@ -42,7 +42,7 @@ def run_all(product: Product, chosen: list[Scenario]) -> None:
 
 
 def command(product: Product, *arguments: str) -> dict[str, Any]:
-    """What the command tells in JSON."""
+    """The command's JSON output."""
     done = subprocess.run(
         [sys.executable, "-m", "app", *arguments, "--json"],
         check=False,
@@ -98,7 +98,7 @@ def wipe_redis_in_the_middle(product: Product, deliveries: int) -> None:
 
 
 @pytest.mark.parametrize("deliveries", [300, pytest.param(5_000, marks=pytest.mark.slow)])
-def test_after_redis_was_wiped_in_the_middle_of_deliveries_one_backfill_mends_all(
+def test_after_redis_was_wiped_in_the_middle_of_deliveries_one_backfill_restores_all(
     product: Product, deliveries: int
 ) -> None:
     wipe_redis_in_the_middle(product, deliveries)

@@ -45,7 +45,7 @@ WORKERS = 3
 
 
 def product(folder: Path, url: str, *, lease: int, event_workers: int = 1) -> Rig:
-    """Valkey, and workers to be started, that tell this address."""
+    """Valkey, and workers to be started, that notify this address."""
     database_url = f"sqlite:///{folder / 'identity.db'}"
     migrate_database(database_url)
     return Rig(

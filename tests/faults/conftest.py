@@ -21,7 +21,7 @@ MakeRig = Callable[..., Rig]
 
 @pytest.fixture(scope="session", autouse=True)
 def reaper() -> Iterator[None]:
-    """Ends what a test has left behind, and tells of it."""
+    """Ends what a test has left behind, and reports it."""
     yield
     left = reap()
     assert not left, f"left behind: {left}"
@@ -57,7 +57,7 @@ def killable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killable]:
 
 @pytest.fixture
 def make_rig(tmp_path: Path, database_url: str) -> Iterator[MakeRig]:
-    """Makes rigs with Valkey running, and ends them; the logs are shown where the test fails."""
+    """Makes rigs with Valkey running, and ends them; the logs are shown if the test fails."""
     with ExitStack() as stack:
 
         def make(**options: object) -> Rig:

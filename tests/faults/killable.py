@@ -64,7 +64,7 @@ class Killable:
         return float(flag.read_text())
 
     def end_all(self) -> None:
-        """End every process that was ordered and lives."""
+        """End every process that was ordered and still runs."""
         for pid in self._living:
             kill(pid)
         eventually(lambda: not any(is_alive(pid) for pid in self._living), 10, "all end")

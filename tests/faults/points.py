@@ -1,4 +1,4 @@
-"""Named points: where a process is killed, or fails, laid into it before it begins its role."""
+"""Named points at which a process is killed, or fails; set in it before it begins its role."""
 
 from __future__ import annotations
 
@@ -118,6 +118,7 @@ POINTS: dict[str, Callable[[str, Die], None]] = {
     },
     "enqueue": at_enqueue,
     "insert": at_call(apply, "_insert_events"),
+    "lock": at_call(apply, "_lock_references"),
     "statements": at_call(apply, "save"),
     "commit": at_call(Ledger, "apply"),
     "effects": at_call(JobQueue, "enqueue_all"),
@@ -144,9 +145,12 @@ def handler_raises(error: Exception) -> Callable[[], None]:
 
 
 def stopped_in_a_batch() -> None:
-    """SIGTERM comes while the first job of the batch runs."""
+    """The batch fails; SIGTERM comes while its first job runs alone."""
+    failures = iter([LedgerUnavailable("the ledger does not answer: a test")])
 
     def stop(change: Any) -> Any:
+        for failure in failures:
+            raise failure
         os.kill(os.getpid(), signal.SIGTERM)
         return handle(change)
 

@@ -34,7 +34,7 @@ def hangs() -> None:
 
 
 def hangs_in_c() -> None:
-    """Computes where no signal is looked at until it is done, which is never."""
+    """Computes without handling signals until it is done, which is never."""
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
 
 
@@ -46,7 +46,7 @@ def exhausts_memory() -> None:
 
 
 def kills() -> None:
-    """Ends its worker, as the kernel does where memory runs out."""
+    """Ends its worker, as the kernel does if memory runs out."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -53,7 +53,7 @@ def reap() -> list[int]:
 
 
 def kill(pid: int, sent: int = signal.SIGKILL) -> bool:
-    """Signal one process. False where it has gone by itself."""
+    """Signal one process. False if it has gone by itself."""
     try:
         os.kill(pid, sent)
     except ProcessLookupError:
@@ -62,7 +62,7 @@ def kill(pid: int, sent: int = signal.SIGKILL) -> bool:
 
 
 def parent_of(pid: int) -> int | None:
-    """Who started it; None where it has gone, or is a zombie."""
+    """Its parent; None if it has gone, or is a zombie."""
     fields = _stat(pid)
     return None if fields is None or fields[0] == "Z" else int(fields[1])
 

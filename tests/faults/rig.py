@@ -156,7 +156,7 @@ class Rig:
         return {name: cpu_seconds(pid) for name, pid in self.processes().items()}
 
     def kill(self, victim: str, draw: random.Random | None = None) -> bool:
-        """SIGKILL to a part, which is started again where nobody else would. False: none lived."""
+        """SIGKILL to a part, which is started again if nobody else does. False: none ran."""
         if victim in CHILDREN:
             pids = [pid for name, pid in self.children().items() if name.startswith(victim)]
             killed = bool(pids) and kill((draw or random).choice(pids))

@@ -102,7 +102,7 @@ def parsed(event: Event) -> SessionEvent:
     return found
 
 
-def failed_attempt() -> Event:
+def failed_attempt(user: int = 1) -> Event:
     """An event with an effect: the last attempt has failed, so the session is to be cancelled."""
-    step = Step("vs_1", "requires_input", "requires_input", "document_expired", "vr_1")
-    return event_of("user-1", replace(step, at=BEGAN + 60, opened=BEGAN))
+    step = Step(f"vs_{user}", "requires_input", "requires_input", "document_expired", f"vr_{user}")
+    return event_of(f"user-{user}", replace(step, at=BEGAN + 60, opened=BEGAN))

@@ -60,7 +60,7 @@ class Sender:
 
     @property
     def outcomes(self) -> Counter[str]:
-        """How often each outcome was told."""
+        """How often each outcome was answered."""
         with self._lock:
             return Counter(each for told in self.acknowledged.values() for each in told)
 

@@ -29,7 +29,7 @@ def test_a_stock_worker_that_is_killed_after_its_dequeue_loses_the_event(
         second = start("tests.faults.stock", log, rig.environment, str(flag))
         eventually(lambda: count_events(rig.engine) == 4, 30, "the others are applied")
         [gone] = set(sender.acknowledged) - rig.ledger.has_events(list(sender.acknowledged))
-        # Stripe sends it again, by hand even, and is told that we have it.
+        # Stripe sends it again, by hand even, and is answered that we have it.
         sender.give([lives.events[gone]])
         sender.finish(20)
         verdict = judge(rig, sender, lives, seconds=10)

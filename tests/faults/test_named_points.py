@@ -48,7 +48,7 @@ WORKER = {
 
 
 @pytest.mark.parametrize("point", WORKER)
-def test_an_event_is_applied_once_where_its_worker_dies(scene: Scene, point: str) -> None:
+def test_an_event_is_applied_once_if_its_worker_dies(scene: Scene, point: str) -> None:
     """See WORKER for who finds the job, and after how long."""
     way, within = WORKER[point]
     event = failed_attempt()
@@ -75,9 +75,7 @@ def test_an_event_is_applied_once_where_its_worker_dies(scene: Scene, point: str
         "after retry_later",
     ],
 )
-def test_an_event_is_tried_again_where_its_worker_dies_deferring_it(
-    scene: Scene, point: str
-) -> None:
+def test_an_event_is_tried_again_if_its_worker_dies_deferring_it(scene: Scene, point: str) -> None:
     event = failed_attempt()
     scene.order("clock")
     scene.order("effects")
@@ -101,7 +99,7 @@ def test_an_event_whose_worker_dies_burying_it_is_tried_by_the_next(scene: Scene
     assert not scene.judge(event).faults
 
 
-def test_an_event_is_a_dead_letter_where_its_worker_dies_having_buried_it(scene: Scene) -> None:
+def test_an_event_is_a_dead_letter_if_its_worker_dies_having_buried_it(scene: Scene) -> None:
     """Nobody has to find it: it stays until an operator, or a resend, puts it back."""
     event = opening(1)
     scene.enqueue(event)
@@ -130,7 +128,7 @@ RELEASE = {
 
 
 @pytest.mark.parametrize("point", RELEASE)
-def test_a_batch_is_applied_where_its_worker_is_stopped_and_then_dies(
+def test_a_batch_is_applied_if_its_worker_is_stopped_and_then_dies(
     scene: Scene, point: str
 ) -> None:
     """See RELEASE for who finds the jobs that were not begun."""
@@ -156,7 +154,7 @@ def test_a_batch_is_applied_where_its_worker_is_stopped_and_then_dies(
     ],
 )
 @pytest.mark.parametrize("why", ["lost", "due"])
-def test_a_job_that_is_lost_or_due_is_applied_where_the_clock_dies(
+def test_a_job_that_is_lost_or_due_is_applied_if_the_clock_dies(
     scene: Scene, why: str, point: str
 ) -> None:
     event = opening(1)

@@ -28,8 +28,8 @@ ENQUEUE = {
 
 
 @pytest.mark.parametrize("point", ENQUEUE)
-def test_an_event_is_applied_once_where_the_web_process_dies(scene: Scene, point: str) -> None:
-    """See ENQUEUE for what Stripe's next delivery is told."""
+def test_an_event_is_applied_once_if_the_web_process_dies(scene: Scene, point: str) -> None:
+    """See ENQUEUE for the answer to Stripe's next delivery."""
     way, outcome = ENQUEUE[point]
     event = opening(1)
     dying = scene.order("web", point)
@@ -51,7 +51,7 @@ def bury(scene: Scene, event: Event) -> None:
     assert scene.rig.events.bury(claimed, "permanent_error", "KeyError", "raised in a test")
 
 
-def test_a_letter_stays_where_its_operator_dies_replaying_it(scene: Scene) -> None:
+def test_a_letter_stays_if_its_operator_dies_replaying_it(scene: Scene) -> None:
     """Nothing has moved: the operator runs the command again."""
     event = opening(1)
     bury(scene, event)
@@ -63,7 +63,7 @@ def test_a_letter_stays_where_its_operator_dies_replaying_it(scene: Scene) -> No
     assert not scene.judge(event).faults
 
 
-def test_a_letter_is_applied_where_its_operator_dies_having_replayed_it(scene: Scene) -> None:
+def test_a_letter_is_applied_if_its_operator_dies_having_replayed_it(scene: Scene) -> None:
     """It is queued: a worker takes it at once, and nobody has to run the command again."""
     event = opening(1)
     bury(scene, event)
@@ -79,7 +79,7 @@ def test_a_letter_is_applied_where_its_operator_dies_having_replayed_it(scene: S
     [
         # Nothing has been written.
         ("before note", 0, 1),
-        # The timeline says it, the letter is still there: it is discarded again, and told twice.
+        # In the timeline, with the letter still there: it is discarded again, and recorded twice.
         ("before discard", 1, 1),
         # All is done.
         ("after discard", 1, 0),

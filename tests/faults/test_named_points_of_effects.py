@@ -28,7 +28,7 @@ EFFECT = {
 
 
 @pytest.mark.parametrize("point", EFFECT)
-def test_an_effect_is_done_at_least_once_where_its_worker_dies(scene: Scene, point: str) -> None:
+def test_an_effect_is_done_at_least_once_if_its_worker_dies(scene: Scene, point: str) -> None:
     """See EFFECT for who finds the job, and how often it is done."""
     way, times = EFFECT[point]
     event = failed_attempt()
@@ -57,7 +57,7 @@ def test_an_effect_is_done_at_least_once_where_its_worker_dies(scene: Scene, poi
         "after enqueued",
     ],
 )
-def test_an_effect_is_done_where_the_clock_dies_queueing_it(scene: Scene, point: str) -> None:
+def test_an_effect_is_done_if_the_clock_dies_queueing_it(scene: Scene, point: str) -> None:
     event = failed_attempt()
     (committed,) = scene.rig.ledger.apply(
         [observation_of(event)], policy=Policy(max_attempts=1), now=int(time.time()) - 60

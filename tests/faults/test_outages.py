@@ -37,7 +37,7 @@ FAST_CLOCK = "tests.faults.fast_clock"
 
 @contextmanager
 def outage(rig: Rig, seconds: float) -> Iterator[None]:
-    """For so long at least; afterwards the same processes live, and none has spun."""
+    """For this long at least; afterwards the same processes run, and none has spun."""
     before, began = rig.processes(), time.monotonic()
     took = rig.cpu()
     yield
@@ -70,7 +70,7 @@ def refused(sender: Sender) -> set[int]:
 
 
 @pytest.mark.slow
-def test_redis_away_for_15_seconds_is_told_as_503_and_waited_for(make_rig: MakeRig) -> None:
+def test_redis_away_for_15_seconds_is_answered_with_503_and_waited_for(make_rig: MakeRig) -> None:
     lives = traffic(60, seed=5)
     rig = running(make_rig(workers=FAST_CLOCK))
     with Sender(rig.port, rate=30) as sender:
@@ -85,7 +85,7 @@ def test_redis_away_for_15_seconds_is_told_as_503_and_waited_for(make_rig: MakeR
 
 
 @pytest.mark.slow
-def test_a_full_redis_is_told_as_503_while_the_workers_empty_it(make_rig: MakeRig) -> None:
+def test_a_full_redis_is_answered_with_503_while_the_workers_empty_it(make_rig: MakeRig) -> None:
     lives = traffic(60, seed=6)
     rig = running(make_rig(workers=FAST_CLOCK))
     # So few that answering them takes web a part of its core: the rest would be spinning.

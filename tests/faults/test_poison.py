@@ -106,7 +106,7 @@ def test_an_event_that_hangs_is_timed_out_and_holds_nobody_up_for_longer(
 
 
 def test_an_event_that_exhausts_memory_is_buried_at_once(make_rig: MakeRig) -> None:
-    """Python tells it as MemoryError; where the kernel kills first, see the event that kills."""
+    """Python raises MemoryError; if the kernel kills first, see the event that kills."""
     course = administer(make_rig, "exhausts_memory", seconds=20, preexec_fn=limit_memory)
     assert_buried(course, "permanent_error", "MemoryError")
     assert course.others_within < NOISE
@@ -123,7 +123,7 @@ def test_an_event_that_kills_its_worker_is_buried_the_third_time(make_rig: MakeR
 
 @pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_an_event_that_hangs_where_no_signal_reaches_is_buried_as_what_kills_its_worker(
+def test_an_event_that_hangs_beyond_the_reach_of_signals_is_buried_as_a_worker_killer(
     make_rig: MakeRig,
 ) -> None:
     """The supervisor kills the worker 5 s after the time limit, which is within the lease, as by

@@ -19,7 +19,7 @@ from tests.faults.traffic import traffic
 from tests.faults.verdict import Verdict, judge
 from tests.support.stores import migrate_database
 
-# Whoever does the work dies more often than what it works on.
+# What does the work dies more often than what it works on.
 VICTIMS = ["events"] * 5 + ["effects", "clock", "web", "supervisor", "valkey"] * 2
 
 
@@ -36,7 +36,7 @@ def soak(
     lease: int = 4,
     seconds: float,
 ) -> Verdict:
-    """Deliver lives while something dies about `every` seconds; what became of them."""
+    """Deliver histories while something dies about each `every` seconds; the verdict."""
     draw = random.Random(seed)
     lives = traffic(references, seed)
     rate = len(lives.deliveries) / (kills * every)

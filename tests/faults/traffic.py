@@ -1,4 +1,4 @@
-"""What Stripe sends: whole lives of references, duplicated and shuffled, from a seed."""
+"""What Stripe sends: whole histories of references, duplicated and shuffled, from a seed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Traffic:
-    """Lives by reference, and the order in which their events are delivered."""
+    """Histories by reference, and the order in which their events are delivered."""
 
     lives: dict[str, list[Step]]
     deliveries: list[Event] = field(repr=False)
@@ -65,7 +65,7 @@ class Traffic:
 
 
 def traffic(references: int, seed: int, prefix: str = "") -> Traffic:
-    """`references` lives, about nine events each; a fifth of the events is delivered twice."""
+    """`references` histories, about nine events each; a fifth of the events is delivered twice."""
     draw = random.Random(seed)
     lives = {
         f"{prefix}user-{number}": life(draw, f"{prefix}{number}") for number in range(references)
@@ -83,7 +83,7 @@ def traffic(references: int, seed: int, prefix: str = "") -> Traffic:
 
 
 def event_of(reference: str, step: Step) -> Event:
-    """The event that tells of a step."""
+    """The event that reports a step."""
     return Event(f"evt_{step.session}_{step.at}", reference, step)
 
 

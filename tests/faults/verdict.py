@@ -26,7 +26,7 @@ FAR = 60
 
 @dataclass
 class Verdict:
-    """What was found. `faults` is empty where every promise was kept."""
+    """What was found. `faults` is empty if every promise was kept."""
 
     kills: Counter[str]
     events: int
@@ -44,7 +44,7 @@ class Verdict:
 
     @property
     def faults(self) -> dict[str, Any]:
-        """Each kind of fault that was found, with where."""
+        """Each kind of fault that was found, with its place."""
         names = (
             "lost",
             "applied_twice",
@@ -86,7 +86,7 @@ def left(rig: Rig) -> dict[str, int]:
 
 
 def quiet(rig: Rig, seconds: float) -> dict[str, int]:
-    """Wait until nothing is left to be done; gives what is left where that never comes."""
+    """Wait until nothing is left to do; returns what is left if that never comes."""
     deadline = time.monotonic() + seconds
     found: dict[str, int] = {"not asked": 1}
     while found and time.monotonic() < deadline:

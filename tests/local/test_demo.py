@@ -15,7 +15,7 @@ STANDING = Standing("verified", "vs_1", 10, 10, 1, None, "none", None, 3)
 TRUTH = Truth("verified", "vs_1", None, 1, None)
 
 
-def test_a_comparison_matches_where_the_ledger_says_what_stripe_says() -> None:
+def test_a_comparison_matches_if_the_ledger_says_what_stripe_says() -> None:
     assert Comparison("user_1", STANDING, TRUTH).matches
 
 
@@ -32,7 +32,7 @@ def test_a_comparison_matches_where_the_ledger_says_what_stripe_says() -> None:
     ],
     ids=["none", "status", "session", "no session", "attempts", "last error", "redaction"],
 )
-def test_a_comparison_does_not_match_where_anything_differs(standing: Standing | None) -> None:
+def test_a_comparison_does_not_match_if_anything_differs(standing: Standing | None) -> None:
     assert not Comparison("user_1", standing, TRUTH).matches
 
 
@@ -47,5 +47,5 @@ def test_a_comparison_does_not_match_where_anything_differs(standing: Standing |
     ],
     ids=lambda fields: next(iter(fields)),
 )
-def test_a_comparison_does_not_match_where_stripe_says_otherwise(truth: dict[str, Any]) -> None:
+def test_a_comparison_does_not_match_if_stripe_says_otherwise(truth: dict[str, Any]) -> None:
     assert not Comparison("user_1", STANDING, replace(TRUTH, **truth)).matches

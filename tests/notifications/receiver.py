@@ -1,4 +1,4 @@
-"""The team's end of a callback: it verifies with the official package, and behaves as told."""
+"""The team's end of a callback: it verifies with the official package, and behaves as set."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Receiver:
             self.at_once -= 1
 
     def enqueue(self, delivery: Delivery) -> None:
-        """Verify, note it, and answer 204; 401 where it is not signed by any of our secrets."""
+        """Verify, note it, and answer 204; 401 if it is not signed by any of our secrets."""
         headers = {name.lower(): value for name, value in delivery.headers.items()}
         for secret in self.secrets:
             with suppress(WebhookVerificationError):

@@ -83,7 +83,7 @@ def test_of_a_name_with_both_kinds_of_addresses_only_the_public_ones_are_used(
     assert addresses_of("hook.example", 443, allow_private=False) == ["8.8.8.8"]
 
 
-def test_private_addresses_are_used_where_that_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_private_addresses_are_used_if_they_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     names(monkeypatch, "10.0.0.1", "8.8.8.8", "10.0.0.1")
     assert addresses_of("hook.example", 443, allow_private=True) == ["10.0.0.1", "8.8.8.8"]
 

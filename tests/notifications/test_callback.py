@@ -254,7 +254,7 @@ def test_the_connection_goes_to_the_very_address_that_was_looked_at(
     assert connected == [("93.184.215.14", 80)]
 
 
-def test_where_one_address_of_the_host_is_not_there_the_next_is_tried(
+def test_if_one_address_of_the_host_is_away_the_next_is_tried(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`localhost` is ::1 first on most machines, and most servers are not there."""

@@ -1,4 +1,4 @@
-"""The README's receiver, behind a real server, told by the real callback."""
+"""The README's receiver, behind a real server, called by the real callback."""
 
 from __future__ import annotations
 

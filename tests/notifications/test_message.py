@@ -1,4 +1,4 @@
-"""What a receiver is told."""
+"""The message to a receiver."""
 
 from __future__ import annotations
 

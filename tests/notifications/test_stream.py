@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from app.notifications import stream
-from app.notifications.stream import KEPT, NotAStream, append
+from app.notifications.stream import RETENTION, NotAStream, append
 from tests.notifications.receiver import CHANGED
 
 
@@ -29,7 +29,7 @@ def test_the_stream_holds_the_message_of_the_callback(redis: Redis) -> None:
 def test_entries_that_are_too_old_are_let_go_of(redis: Redis) -> None:
     now = time.time()
     for number in range(500):  # whole nodes are trimmed, of a hundred entries each
-        redis.xadd("changes", {"old": "1"}, id=f"{int((now - KEPT - 60) * 1000)}-{number}")
+        redis.xadd("changes", {"old": "1"}, id=f"{int((now - RETENTION - 60) * 1000)}-{number}")
     append(redis, "changes", CHANGED, now)
     assert redis.xlen("changes") <= 100
 
@@ -37,7 +37,7 @@ def test_entries_that_are_too_old_are_let_go_of(redis: Redis) -> None:
 def test_entries_of_the_last_days_are_kept(redis: Redis) -> None:
     now = time.time()
     for number in range(500):
-        redis.xadd("changes", {"old": "1"}, id=f"{int((now - KEPT + 60) * 1000)}-{number}")
+        redis.xadd("changes", {"old": "1"}, id=f"{int((now - RETENTION + 60) * 1000)}-{number}")
     append(redis, "changes", CHANGED, now)
     assert redis.xlen("changes") == 501
 
@@ -50,4 +50,4 @@ def test_a_name_that_is_taken_by_something_else_is_not_written_to(redis: Redis) 
 
 
 def test_a_long_week_end_is_kept() -> None:
-    assert stream.KEPT >= 4 * 24 * 3600
+    assert stream.RETENTION >= 4 * 24 * 3600

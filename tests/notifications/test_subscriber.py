@@ -53,7 +53,7 @@ def raising(error: BaseException) -> Callable[[ReferenceChanged], None]:
 
 
 def raised(error: BaseException) -> Exception:
-    """What the worker sees where the subscriber raises this."""
+    """What the worker sees if the subscriber raises this."""
     with pytest.raises((IdentityError, JobTimeoutException)) as caught:
         call(raising(error), CHANGED)
     return caught.value
@@ -66,7 +66,7 @@ def test_the_function_is_called_with_the_message(write: Callable[[str], Path]) -
 
 
 @pytest.mark.parametrize(("path", "source", "said"), WRONG.values(), ids=WRONG)
-def test_a_wrong_path_is_told_in_one_line(
+def test_a_wrong_path_is_reported_in_one_line(
     write: Callable[[str], Path], path: str, source: str | None, said: str
 ) -> None:
     write(source or "")

@@ -37,7 +37,7 @@ def kilobytes() -> int:
 
 
 def main(url: str, database: str) -> None:
-    """Replay all, and tell how long it took and how the memory grew with the letters replayed."""
+    """Replay all, and print how long it took and how memory grew with the letters replayed."""
     workers = multiprocessing.get_context("spawn").Process(
         target=complete, args=(url,), daemon=True
     )

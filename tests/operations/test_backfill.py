@@ -15,7 +15,7 @@ from app.operations import backfill as module
 from app.operations.backfill import IN_FLIGHT, OVERLAP, BackfillProgress
 from app.operations.dlq.discard import discard
 from app.queue.dead_letters import DeadLetters
-from app.queue.model import EVENTS, decode, event_job
+from app.queue.model import EVENTS, decode, event_job, named
 from app.stripe.client import Page
 from app.stripe.errors import StripeUnavailable
 from app.stripe.retrying import PAUSES, RetryingStripe
@@ -35,7 +35,7 @@ def event_at(redis: Redis, id: str) -> dict[str, Any]:
     """The event of a job."""
     data = field(redis, id, "data")
     assert data is not None
-    return dict(decode(data.encode())[1][0])
+    return named(EVENTS, decode(data.encode()).arguments[0])
 
 
 def test_what_no_delivery_has_brought_is_queued_the_oldest_first(
@@ -48,7 +48,7 @@ def test_what_no_delivery_has_brought_is_queued_the_oldest_first(
     assert (found.events, found.missing, found.reached) == (9, 9, found.until)
     events = [event_at(redis, id) for id in queued(redis)]
     assert [event["reference"] for event in events] == [f"user-{n // 3}" for n in range(9)]
-    names = [event["type"].rpartition(".")[2] for event in events]
+    names = [event["name"] for event in events]
     assert names == ["created", "processing", "verified"] * 3
     account.work()
     assert {account.status(f"user-{day}") for day in range(3)} == {"verified"}
@@ -134,7 +134,7 @@ def test_an_empty_ledger_is_filled_though_the_queue_remembers_what_it_has_done(
     assert account.standing() == before
 
 
-def test_where_redis_was_lost_all_thirty_days_are_looked_at(account: Account, redis: Redis) -> None:
+def test_if_redis_was_lost_all_thirty_days_are_checked(account: Account, redis: Redis) -> None:
     account.verified("lost in the queue")
     account.advance(20 * 86400)
     run(account)
@@ -143,7 +143,7 @@ def test_where_redis_was_lost_all_thirty_days_are_looked_at(account: Account, re
     assert (found.missing, found.until - found.since) == (3, 30 * 86400 - IN_FLIGHT)
 
 
-def test_where_redis_was_lost_the_effects_that_it_held_are_enqueued_again(
+def test_if_redis_was_lost_the_effects_that_it_held_are_enqueued_again(
     account: Account, redis: Redis
 ) -> None:
     session = account.open()
@@ -158,7 +158,7 @@ def test_where_redis_was_lost_the_effects_that_it_held_are_enqueued_again(
     assert counts(effects)["scheduled"] == 1
 
 
-def test_where_redis_was_set_back_its_own_checkpoint_counts(account: Account, redis: Redis) -> None:
+def test_if_redis_was_set_back_its_own_checkpoint_counts(account: Account, redis: Redis) -> None:
     run(account)
     backup = redis.dump("identity:backfill_test")
     assert backup is not None
@@ -197,7 +197,7 @@ def test_a_checkpoint_of_the_future_is_another_stripes_and_is_not_believed(
     assert run(account).missing == 3
 
 
-def test_since_leaves_the_checkpoint_where_there_would_be_a_gap(account: Account) -> None:
+def test_since_leaves_the_checkpoint_if_there_would_be_a_gap(account: Account) -> None:
     account.verified("older")
     account.advance(5 * 86400)
     account.verified("newer")
@@ -219,7 +219,7 @@ def test_since_reaches_back_before_the_checkpoint(account: Account, redis: Redis
     assert run(account).events == 0
 
 
-def test_a_run_that_was_broken_off_goes_on_where_it_was(account: Account) -> None:
+def test_a_run_that_was_interrupted_continues_where_it_was(account: Account) -> None:
     for day in range(20):
         account.verified(f"user-{day}")
         account.advance(86400)
@@ -233,7 +233,7 @@ def test_a_run_that_was_broken_off_goes_on_where_it_was(account: Account) -> Non
     assert reached[-1].missing + found.missing == 60
 
 
-def test_nothing_is_passed_over_where_stripe_fails_in_the_middle(account: Account) -> None:
+def test_nothing_is_passed_over_if_stripe_fails_in_the_middle(account: Account) -> None:
     for day in range(6):
         account.verified(f"user-{day}")
         account.advance(86400)
@@ -302,7 +302,7 @@ def test_stripe_is_asked_for_our_six_types_and_never_for_what_failed_to_deliver(
     assert {tuple(params["types"]) for params in asked[1:]} == {tuple(sorted(EVENT_TYPES))}
 
 
-def test_an_event_that_cannot_be_read_is_left_out_and_told(account: Account) -> None:
+def test_an_event_that_cannot_be_read_is_left_out_and_reported(account: Account) -> None:
     account.verified()
     account.advance(120)
 
@@ -326,7 +326,7 @@ def test_an_event_that_cannot_be_read_is_left_out_and_told(account: Account) -> 
     assert "user-1" not in told[0]
 
 
-def test_where_stripe_limits_us_it_is_asked_again_after_growing_pauses(account: Account) -> None:
+def test_if_stripe_limits_us_it_is_asked_again_after_growing_pauses(account: Account) -> None:
     account.verified()
     account.advance(120)
     told: list[str] = []
@@ -347,7 +347,7 @@ def test_a_stripe_that_stays_away_is_given_up_in_the_end(account: Account) -> No
     assert slept == list(PAUSES)
 
 
-def test_a_long_queue_is_told_as_crowded(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_queue_is_crowded(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     account.verified()
     account.advance(120)
     monkeypatch.setattr(module, "CROWDED", 2)

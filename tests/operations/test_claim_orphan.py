@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.effects import PendingEffect
 from app.domain.snapshot import LAST_METADATA_KEY, SessionKey
 from app.operations.claim_orphan import Claim, Claims
 from app.queue.model import decode
@@ -75,15 +76,15 @@ def test_a_claim_brings_the_failed_attempts_along_each_once(account: Account) ->
     assert (standing.attempts, standing.status) == (2, "requires_input")
 
 
-def test_the_team_is_told_of_a_standing_that_a_claim_has_changed(account: Account) -> None:
+def test_the_team_is_notified_of_a_standing_that_a_claim_has_changed(account: Account) -> None:
     session = orphan(account, "verified")
     effects = account.context.stores.effects
     before = counts(effects)
     claim(account, session)
     assert counts(effects) == {**before, "queued": before["queued"] + 1}
     (job,) = effects.claim("token", 60, 10)
-    _, (effect,) = decode(job.data)
-    assert (effect["kind"], effect["reference"]) == ("notify", "user-1")
+    effect = PendingEffect.unpack(*decode(job.data).arguments)
+    assert (effect.kind, effect.reference) == ("notify", "user-1")
     claim(account, session)
     assert effects.claim("token", 60, 10) == []
 
@@ -101,7 +102,7 @@ def test_the_reference_is_written_to_stripe_so_that_later_events_carry_it(
     assert standing.status == "verified"
 
 
-def test_the_teams_own_metadata_key_is_written_where_it_has_one(account: Account) -> None:
+def test_the_teams_own_metadata_key_is_written_if_it_has_one(account: Account) -> None:
     session = orphan(account)
     claim(account, session, metadata_key="user_id")
     found = account.sandbox.client(KEY).v1.identity.verification_sessions.retrieve(session)
@@ -118,7 +119,7 @@ def test_a_session_that_stripe_lets_nobody_change_is_claimed_here_all_the_same(
     assert "400" in found.why
 
 
-def test_where_stripe_is_away_the_claim_stands_and_can_be_written_later(account: Account) -> None:
+def test_if_stripe_is_away_the_claim_holds_and_can_be_written_later(account: Account) -> None:
     session = orphan(account)
     account.sandbox.control("POST", "/faults", {"path": "/v1/identity", "status": 503})
     assert claim(account, session).at_stripe == "unavailable"

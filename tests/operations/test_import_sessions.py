@@ -1,4 +1,4 @@
-"""Import: every session of an account comes into the ledger, and nobody is told of old news."""
+"""Import: every session of an account comes into the ledger, and nobody is notified of old news."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_what_was_just_imported_is_not_asked_about_at_once(account: Account) -> 
     assert session in {key.id for key in due}
 
 
-def test_an_import_that_was_broken_off_goes_on_where_it_was(
+def test_an_import_that_was_interrupted_continues_where_it_was(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PAGE_SIZE", 2)
@@ -101,14 +101,14 @@ def test_an_import_can_be_begun_anew(account: Account, monkeypatch: pytest.Monke
     assert run(account, restart=True).sessions == account.sessions()
 
 
-def test_where_it_was_broken_off_in_another_account_it_begins_anew(account: Account) -> None:
+def test_if_another_accounts_import_was_interrupted_it_begins_anew(account: Account) -> None:
     account.open()
     account.context.stores.ledger.cursors.set("import_test", "vs_of_another", 1)
     found = run(account)
     assert (found.resumed, found.sessions) == (False, account.sessions())
 
 
-def test_an_import_changes_nothing_that_events_have_told_better(account: Account) -> None:
+def test_an_import_changes_nothing_that_is_known_better_from_events(account: Account) -> None:
     account.verified("known")
     account.advance(120)
     list(account.backfill().steps())
@@ -119,7 +119,7 @@ def test_an_import_changes_nothing_that_events_have_told_better(account: Account
     assert account.standing("known") == before
 
 
-def test_an_import_waits_where_stripe_limits_us(account: Account) -> None:
+def test_an_import_waits_if_stripe_limits_us(account: Account) -> None:
     account.open()
     slept: list[float] = []
     told: list[str] = []
@@ -139,7 +139,7 @@ def test_an_import_that_stripe_fails_for_too_long_ends_and_can_go_on(account: Ac
     assert run(account).sessions == account.sessions()
 
 
-def test_a_session_that_cannot_be_read_is_left_out_and_told(account: Account) -> None:
+def test_a_session_that_cannot_be_read_is_left_out_and_reported(account: Account) -> None:
     account.open("user-1")
     odd = account.open("user-2")
 

@@ -1,4 +1,4 @@
-"""How receivers are told: in order, once, and each for itself."""
+"""How receivers are notified: in order, once, and each for itself."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def statuses(context: Context) -> set[str | None]:
 # --- each receiver for itself ---------------------------------------------------------------
 
 
-def test_every_receiver_is_told_of_a_change(make: Make, redis: Redis) -> None:
+def test_every_receiver_is_notified_of_a_change(make: Make, redis: Redis) -> None:
     with receiving() as receiver:
         context = make(to=receiver, subscriber=subscribing.PATH, notify_stream="changes")
         apply_one(context, observation("verified", 100))
@@ -126,7 +126,7 @@ def test_a_receiver_that_is_away_holds_up_no_other(make: Make, redis: Redis) -> 
     assert counts(context.stores.effects)["scheduled"] == 1
 
 
-def test_a_receiver_that_is_slow_to_fail_is_left_alone_and_told_later(
+def test_a_receiver_that_is_slow_to_fail_is_left_alone_and_notified_later(
     make: Make, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(callback, "READ_TIMEOUT", 0.1)
@@ -164,7 +164,7 @@ def test_what_a_receiver_knows_is_kept_apart(make: Make) -> None:
     assert [each.previous_status for each in subscribing.noted] == [None, "requires_input"]
 
 
-def test_a_receiver_that_is_configured_no_more_is_not_told(make: Make) -> None:
+def test_a_receiver_that_is_no_longer_configured_is_not_notified(make: Make) -> None:
     context = make(subscriber=subscribing.PATH, notify_stream="changes")
     apply_one(context, observation("verified", 100))
     drain(make(notify_stream="changes"))
@@ -172,7 +172,7 @@ def test_a_receiver_that_is_configured_no_more_is_not_told(make: Make) -> None:
     assert statuses(context) == {"done"}
 
 
-def test_nobody_is_told_where_nobody_is_configured(make: Make) -> None:
+def test_nobody_is_notified_if_no_receiver_is_configured(make: Make) -> None:
     context = make()
     assert apply_one(context, observation("verified", 100)).effects == ()
 
@@ -194,7 +194,7 @@ def test_a_newer_standing_overtakes_an_older_one_that_waits(make: Make) -> None:
     assert statuses(context) == {"done", "dropped"}
 
 
-def test_the_older_one_that_comes_first_tells_the_newer_standing(make: Make) -> None:
+def test_the_older_effect_that_comes_first_sends_the_newer_standing(make: Make) -> None:
     with receiving() as receiver:
         context = make(to=receiver)
         apply_one(context, observation("requires_input", 100, error="abandoned"))
@@ -204,18 +204,18 @@ def test_the_older_one_that_comes_first_tells_the_newer_standing(make: Make) -> 
     assert statuses(context) == {"done", "dropped"}
 
 
-def test_the_previous_status_is_what_the_receiver_was_told_last(make: Make) -> None:
+def test_the_previous_status_is_that_of_the_receivers_last_message(make: Make) -> None:
     context = make(subscriber=subscribing.PATH)
     apply_one(context, observation("requires_input", 100, error="abandoned"))
     drain(context)
-    apply_one(context, observation("processing", 150))  # nobody is told of that
+    apply_one(context, observation("processing", 150))  # nobody is notified of that
     apply_one(context, observation("verified", 200))
     drain(context)
     told = [(each.previous_status, each.standing.status) for each in subscribing.noted]
     assert told == [(None, "requires_input"), ("requires_input", "verified")]
 
 
-def test_two_workers_do_not_tell_one_reference_at_once(make: Make) -> None:
+def test_two_workers_do_not_notify_one_reference_at_once(make: Make) -> None:
     context = make(subscriber=subscribing.PATH)
     (first,) = apply_one(context, observation("requires_input", 100, error="abandoned")).effects
     seen: list[Exception] = []
@@ -223,15 +223,15 @@ def test_two_workers_do_not_tell_one_reference_at_once(make: Make) -> None:
     def other_worker() -> None:
         (second,) = apply_one(context, observation("verified", 200)).effects
         with pytest.raises(Retry) as raised:
-            run_effect(second.to_dict(), context)
+            run_effect(second.pack(), context)
         seen.append(raised.value)
         (apart,) = apply_one(
             context, observation("verified", 200, session="vs_2", reference="u2")
         ).effects
-        run_effect(apart.to_dict(), context)
+        run_effect(apart.pack(), context)
 
     subscribing.meanwhile.append(other_worker)
-    run_effect(first.to_dict(), context)
+    run_effect(first.pack(), context)
     assert len(seen) == 1
     drain(context)
     hurry(context)
@@ -255,7 +255,7 @@ def test_the_lock_of_a_worker_that_was_killed_ends_by_itself(
     assert redis.keys("identity:notify:*") == []
 
 
-def test_a_worker_that_dies_before_it_notes_what_it_told_tells_the_same_again(
+def test_a_worker_that_dies_before_it_records_a_message_sends_it_again(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*_: object) -> None:
@@ -292,7 +292,7 @@ def test_after_410_nothing_is_sent_to_that_address(make: Make, redis: Redis) -> 
         assert sorted(versions(receiver)) == [("u0", 1), ("u9", 1)]
 
 
-def test_another_address_is_told_after_the_old_one_wanted_no_more(make: Make) -> None:
+def test_another_address_is_notified_after_the_old_one_answered_410(make: Make) -> None:
     with receiving(answering(410)) as receiver:
         context = make(to=receiver)
         apply_one(context, observation("verified", 100))
@@ -306,7 +306,7 @@ def test_another_address_is_told_after_the_old_one_wanted_no_more(make: Make) ->
 # --- nothing is forgotten -------------------------------------------------------------------
 
 
-def test_both_references_are_told_when_a_session_moves_from_one_to_the_other(make: Make) -> None:
+def test_both_references_are_notified_when_a_session_moves_to_the_other(make: Make) -> None:
     context = make(subscriber=subscribing.PATH)
     apply_one(context, named_in_metadata("verified", 100, "a"))
     drain(context)
@@ -319,7 +319,7 @@ def test_both_references_are_told_when_a_session_moves_from_one_to_the_other(mak
     assert told == {("a", "verified", 1), ("a", "none", 2), ("b", "verified", 1)}
 
 
-def test_two_answers_of_one_second_are_both_told(make: Make) -> None:
+def test_two_answers_of_one_second_are_both_notified(make: Make) -> None:
     context = make(subscriber=subscribing.PATH)
     answer = replace(observation("verified", 100, event=""), transition=False)
     apply_one(context, answer)
@@ -330,7 +330,7 @@ def test_two_answers_of_one_second_are_both_told(make: Make) -> None:
     assert [each.standing.redaction for each in subscribing.noted] == [None, "processing"]
 
 
-def test_a_change_whose_process_died_before_it_was_queued_is_told(
+def test_a_change_whose_process_died_before_it_was_queued_is_notified(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = make(subscriber=subscribing.PATH, notify_stream="changes")

@@ -15,7 +15,7 @@ NOW = OPENED + 100
 def asked(
     deployment: Deployment, reference: str = "user-1", now: int = NOW
 ) -> dict[str, str | None]:
-    """What each session's redaction is told to be."""
+    """Each session's redaction as it is reported."""
     found = redact_reference(deployment.stores, reference, account="", livemode=False, now=now)
     assert found
     return {one.session.id: one.as_json()["redaction"] for one in found}
@@ -73,7 +73,7 @@ def test_asking_twice_in_a_second_writes_one_effect(deployment: Deployment) -> N
     assert [row.kind for row in rows if row.kind == "redact"] == ["redact"]
 
 
-def test_a_discarded_letter_without_its_reference_is_told_in_the_references_timeline(
+def test_a_discarded_letter_without_its_reference_is_in_the_references_timeline(
     deployment: Deployment,
 ) -> None:
     deployment.bury_effect()

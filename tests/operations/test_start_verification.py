@@ -131,7 +131,9 @@ def test_what_differs_has_a_key_of_its_own(
     assert all(len(key) <= 255 for key in stripe.keys)
 
 
-def test_a_key_tells_nothing_of_the_person(starting: StartVerification, stripe: Stripe) -> None:
+def test_a_key_reveals_nothing_about_the_person(
+    starting: StartVerification, stripe: Stripe
+) -> None:
     starting.start(asked("jenny@example.com", params={"metadata": {"name": "Jenny"}}), NOW)
     assert stripe.keys[0].startswith("start-")
     assert "jenny" not in stripe.keys[0].lower()
@@ -170,7 +172,7 @@ def test_the_ledger_keeps_no_secret(starting: StartVerification, deployment: Dep
         assert secret not in json.dumps(deployment.snapshot(), default=str)
 
 
-def test_a_lock_that_cannot_be_had_in_time_is_told(
+def test_a_lock_that_cannot_be_had_in_time_is_reported(
     starting: StartVerification,
     deployment: Deployment,
     monkeypatch: pytest.MonkeyPatch,
@@ -213,7 +215,7 @@ def test_the_ledger_decides_without_asking_stripe(
     assert stripe.keys == []
 
 
-def test_a_started_session_that_changes_the_standing_is_told(
+def test_a_started_session_that_changes_the_standing_is_notified(
     deployment: Deployment, stripe: Stripe
 ) -> None:
     starting_at(stripe, deployment, notify_stream="changes").start(asked(), NOW)

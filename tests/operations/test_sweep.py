@@ -1,4 +1,4 @@
-"""Sweep: sessions that no event has told of for too long are asked about."""
+"""Sweep: Stripe is asked about sessions that have had no event for too long."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(account: Account, limit: int = 100) -> list[str]:
 
 
 def catch_up(account: Account, later: float = DAY) -> None:
-    """All events of so far are in the ledger, and were the last that was heard for so long."""
+    """All events so far are in the ledger, and none has come for this long."""
     account.advance(120)
     list(account.backfill().steps())
     account.work()

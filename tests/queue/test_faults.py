@@ -163,7 +163,7 @@ def test_a_full_redis_still_lets_every_job_move(private_redis: Redis) -> None:
     assert jobs.release("token", ["evt_3"]) == 1
     assert jobs.promote() == 1
     assert [letter.id for letter in DeadLetters(private_redis, EVENTS)] == ["evt_2"]
-    assert jobs.rewrite("evt_2", {"n": 2}) is True
+    assert jobs.rewrite("evt_2", [2]) is True
     assert jobs.replay(["evt_2"]) == 1
     assert [job.id for job in jobs.claim("t2", 60, 4)] == ["evt_3", "evt_1", "evt_2"]
     assert jobs.bury(one_of["evt_1"], "permanent_error", "Late", "late") is False

@@ -217,6 +217,7 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     def complete(self, pick: int) -> None:
         for id in self.end_batch(pick, self.queue.complete):
+            self.jobs[id].attempts = self.jobs[id].expiries = 0  # no longer kept
             self.jobs[id].move("finished")
 
     @rule(pick=PICK)

@@ -177,10 +177,10 @@ def test_a_discarded_job_is_gone_and_may_come_anew(jobs: JobQueue, redis: Redis)
 
 def test_a_dead_letter_is_rewritten_where_it_is(jobs: JobQueue, redis: Redis) -> None:
     dead(jobs, "evt_1")
-    assert jobs.rewrite("evt_1", {"n": 2}) is True
+    assert jobs.rewrite("evt_1", [2]) is True
     assert place(redis, "evt_1") == "failed"
     jobs.replay(["evt_1"])
-    assert decode(claim_one(jobs).data) == (EVENTS.function, [{"n": 2}])
+    assert decode(claim_one(jobs).data) == (EVENTS.function, [[2]])
 
 
 @pytest.mark.parametrize(
@@ -189,14 +189,14 @@ def test_a_dead_letter_is_rewritten_where_it_is(jobs: JobQueue, redis: Redis) ->
 def test_only_a_dead_letter_is_rewritten(jobs: JobQueue, redis: Redis, id: str) -> None:
     one_of_each(jobs)
     before = everything(redis)
-    assert jobs.rewrite(id, {"n": 2}) is False
+    assert jobs.rewrite(id, [2]) is False
     assert everything(redis) == before
 
 
 def test_a_dead_letter_whose_job_is_gone_is_not_rewritten(jobs: JobQueue, redis: Redis) -> None:
     dead(jobs, "gone")
     redis.delete("rq:job:gone")
-    assert jobs.rewrite("gone", {"n": 2}) is False
+    assert jobs.rewrite("gone", [2]) is False
     assert not redis.exists("rq:job:gone")
 
 

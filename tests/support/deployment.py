@@ -84,7 +84,7 @@ class Deployment:
 
     def bury_effect(self, event_id: str = "evt_1") -> str:
         """Apply an event that asks for an effect, which dies; its id."""
-        observed = SessionEvent.from_dict(letter(event_id, "processing").payload).observation()
+        observed = SessionEvent.unpack(letter(event_id, "processing").payload).observation()
         (effect,) = apply_one(self.context, observed).effects
         self.redis.zadd("rq:scheduled:effects", {effect.id: 1})
         self.stores.effects.promote()

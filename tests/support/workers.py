@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from redis import Redis
 
+from app.domain.errors import Transient
 from app.domain.event import SessionEvent
 from app.domain.reconcile import Applied
 from app.domain.session import Observation
 from app.operations.apply import apply_observations
-from app.queue.model import EVENTS, NewJob
+from app.queue.model import EVENTS, Call, NewJob, named
 from app.queue.transitions import JobQueue
 from tests.support.events import OPENED, event_body
 from workers.context import Context
@@ -40,17 +41,25 @@ def apply_one(context: Context, observation: Observation) -> Applied:
     return applied
 
 
-def payload(name: str = "created", status: str = "requires_input", **fields: Any) -> dict[str, Any]:
+def payload(name: str = "created", status: str = "requires_input", **fields: Any) -> list[Any]:
     """An event as it stands in the queue; `fields` are those of `event_body`."""
     event = SessionEvent.parse(event_body(name, status, **fields))
     assert event is not None
-    return event.to_dict()
+    return event.pack()
 
 
 def event_job(id: str = "evt_1", *names: str, **fields: Any) -> NewJob:
     """The job that the web process makes of an event; `names` are its name and status."""
     found = payload(*names, id=id, **fields)
-    return NewJob(id, found, f"{found['type']} {found['session_id']}")
+    shown = named(EVENTS, found)
+    return NewJob(id, found, f"{shown['name']} {shown['session_id']}")
+
+
+def run_alone(run: Callable[[str, list[Any]], None], calls: Sequence[Call]) -> None:
+    """Run one job by a test's function, which is not asked for several at once."""
+    if len(calls) > 1:
+        raise Transient("a test's function runs each job alone")
+    run(*calls[0])
 
 
 def worker_of(
@@ -65,7 +74,7 @@ def worker_of(
     numbers = itertools.count(1)
     worker = Worker(
         queue or JobQueue(redis, EVENTS),
-        partial(call, context=run) if isinstance(run, Context) else run,
+        partial(call, context=run) if isinstance(run, Context) else partial(run_alone, run),
         lease=lease,
         token=lambda: f"lease{next(numbers)}",
         chance=lambda: 1.0,

@@ -34,7 +34,7 @@ def database_url(migrated: Path, tmp_path: Path) -> str:
 
 
 def settings_of(redis_url: str, database_url: str) -> dict[str, str]:
-    """What the web process is told."""
+    """The web process' environment."""
     return {
         "STRIPE_WEBHOOK_SECRET": f"{SECRET},{ROLLED}",
         "REDIS_URL": redis_url,
@@ -46,7 +46,7 @@ def settings_of(redis_url: str, database_url: str) -> dict[str, str]:
 
 @pytest.fixture
 def environment(valkey: Valkey, database_url: str) -> dict[str, str]:
-    """What the web process is told, with a ledger of this test's own."""
+    """The web process' environment, with a ledger of this test's own."""
     return settings_of(valkey.url, database_url)
 
 

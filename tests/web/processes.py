@@ -108,7 +108,7 @@ def running(folder: Path, **settings: str) -> Iterator[Web]:
 
 
 def request(method: str, path: str, body: bytes = b"", *headers: tuple[str, str]) -> bytes:
-    """A request's bytes. Content-Length is added where there is a body and no framing is given."""
+    """A request's bytes. Content-Length is added if there is a body and no framing is given."""
     lines = [f"{method} {path} HTTP/1.1", "Host: identity.test"]
     lines += [f"{name}: {value}" for name, value in headers]
     framed = {name.lower() for name, _ in headers} & {"content-length", "transfer-encoding"}

@@ -1,4 +1,4 @@
-"""Which addresses ask for a token, and what they say to a stranger."""
+"""Which addresses ask for a token, and what they answer without one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_whatever_is_answered_behind_the_token_is_kept_by_no_cache(client: TestC
                 assert answer.headers["cache-control"] == "no-store", (method, path)
 
 
-def test_a_strangers_body_is_not_read(client: TestClient) -> None:
+def test_a_body_without_a_token_is_not_read(client: TestClient) -> None:
     answer = client.post("/v1/verification_sessions", content=b" " * 1_000_000)
     assert answer.status_code == 401
 

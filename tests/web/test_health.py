@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it should be sent deliveries."""
+"""Whether the process runs, and whether it should be sent deliveries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def client_of(environment: dict[str, str], **other: str) -> TestClient:
     return TestClient(create_app(Settings.from_environment(environment | other)))
 
 
-def test_a_process_lives_without_redis_and_ledger(environment: dict[str, str]) -> None:
+def test_a_process_is_healthy_without_redis_and_ledger(environment: dict[str, str]) -> None:
     away = {
         "REDIS_URL": f"redis://127.0.0.1:{free_port()}",
         "DATABASE_URL": "sqlite:////no/such/folder/ledger.db",
@@ -37,7 +37,7 @@ def test_a_process_lives_without_redis_and_ledger(environment: dict[str, str]) -
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-def test_it_is_ready_where_both_stores_answer(client: TestClient) -> None:
+def test_it_is_ready_if_both_stores_answer(client: TestClient) -> None:
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()) == (
         200,

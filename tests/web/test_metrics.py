@@ -125,7 +125,7 @@ def test_jobs_are_counted_by_queue_and_state(client: TestClient, redis: Redis) -
     assert [found["jobs", "effects", state] for state in states] == [1, 0, 0, 0]
 
 
-def test_the_oldest_queued_event_tells_its_age(client: TestClient, redis: Redis) -> None:
+def test_the_oldest_queued_event_has_its_age(client: TestClient, redis: Redis) -> None:
     assert scrape(client)["oldest_queued_seconds", "events"] == 0
     JobQueue(redis, EVENTS).enqueue(new("evt_1"))
     assert 0 < scrape(client)["oldest_queued_seconds", "events"] < 30
@@ -133,7 +133,7 @@ def test_the_oldest_queued_event_tells_its_age(client: TestClient, redis: Redis)
     assert scrape(client)["oldest_queued_seconds", "events"] > 100_000_000
 
 
-def test_a_job_that_the_clock_left_behind_is_told(client: TestClient, redis: Redis) -> None:
+def test_a_job_that_the_clock_left_behind_is_counted(client: TestClient, redis: Redis) -> None:
     jobs = JobQueue(redis, EVENTS)
     jobs.enqueue(new("evt_1"))
     jobs.claim("lease", 60, 1)
@@ -160,7 +160,7 @@ def test_no_label_holds_an_id_or_a_reference(
         assert planted not in text
 
 
-def test_strangers_are_told_nothing(client: TestClient) -> None:
+def test_without_a_token_nothing_is_shown(client: TestClient) -> None:
     for headers in ({}, {"Authorization": "Bearer wrong"}):
         answer = client.get("/metrics", headers=headers)
         assert (answer.status_code, "identity_" in answer.text) == (401, False)
@@ -195,7 +195,7 @@ def test_without_the_ledger_redis_is_still_counted(
     assert not [name for name, *_ in found if name == "standings"]
 
 
-def test_a_user_of_redis_without_rights_is_told_as_down(
+def test_a_user_of_redis_without_rights_is_reported_as_down(
     environment: dict[str, str], redis: Redis, valkey: Valkey
 ) -> None:
     redis.acl_setuser("narrow", enabled=True, passwords=["+p"], keys=["*"], commands=["+ping"])

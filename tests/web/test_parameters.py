@@ -88,7 +88,7 @@ def test_a_form_that_means_nothing_is_refused(text: str) -> None:
         nest(text)
 
 
-def test_a_name_that_is_not_taken_is_told_in_stripes_words() -> None:
+def test_an_unknown_name_is_refused_in_stripes_words() -> None:
     assert reject_unknown({"a": 1}, {"a", "b"}) == {"a": 1}
     with pytest.raises(BadParameter, match="Received unknown parameter: c") as refused:
         reject_unknown({"a": 1, "c": 2}, {"a", "b"})

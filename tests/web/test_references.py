@@ -70,7 +70,7 @@ def assert_error(answer: httpx2.Response, status: int, type: str) -> dict[str, s
     return error
 
 
-def test_a_reference_is_told_as_documented(backend: Backend) -> None:
+def test_a_reference_is_answered_as_documented(backend: Backend) -> None:
     backend.apply(*life(), observation("requires_input", 500, session="vs_2", created=500))
     answer = backend.ask("user_1")
     assert answer.status_code == 200
@@ -241,7 +241,7 @@ def test_a_query_that_means_nothing_is_400(backend: Backend, name: str, value: s
         "Bearer é",
     ],
 )
-def test_a_stranger_is_401(application: TestClient, given: str | None) -> None:
+def test_no_token_is_401(application: TestClient, given: str | None) -> None:
     headers = {} if given is None else {b"Authorization": given.encode("utf-8")}
     answer = application.get("/v1/references/user_1", headers=headers)
     assert_error(answer, 401, "authentication_error")
@@ -250,7 +250,7 @@ def test_a_stranger_is_401(application: TestClient, given: str | None) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "line%0Abreak", "%0A", "a/b"])
-def test_a_stranger_is_401_whatever_the_reference(client: TestClient, path: str) -> None:
+def test_no_token_is_401_whatever_the_reference(client: TestClient, path: str) -> None:
     assert_error(client.get(f"/v1/references/{path}"), 401, "authentication_error")
 
 
@@ -262,7 +262,7 @@ def test_each_token_opens(client: TestClient, scheme: str, token: str) -> None:
 
 
 @pytest.mark.parametrize("given", [{}, BEARER, {"Authorization": "Bearer "}])
-def test_without_tokens_everybody_is_a_stranger(
+def test_without_tokens_every_request_is_401(
     environment: dict[str, str], given: dict[str, str]
 ) -> None:
     settings = Settings.from_environment(environment | {"API_TOKENS": ""})
@@ -287,7 +287,7 @@ def test_every_token_is_compared_in_constant_time(
 
 
 @pytest.mark.parametrize("name", ["no such folder/ledger.db", "never migrated.db"])
-def test_where_the_ledger_is_away_the_answer_is_503(
+def test_if_the_ledger_is_away_the_answer_is_503(
     environment: dict[str, str], tmp_path: Path, name: str
 ) -> None:
     away = {"DATABASE_URL": f"sqlite:///{tmp_path / name}"}

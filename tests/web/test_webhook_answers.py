@@ -11,7 +11,7 @@ from redis import Redis
 from starlette.testclient import TestClient
 
 from app.queue.dead_letters import DeadLetters
-from app.queue.model import EVENTS, decode
+from app.queue.model import EVENTS, decode, named
 from app.queue.transitions import JobQueue
 from app.settings import Settings
 from app.web.main import create_app
@@ -29,7 +29,7 @@ def deliver(client: TestClient, body: bytes, secret: str = SECRET) -> httpx2.Res
 def queued(redis: Redis) -> list[dict[str, Any]]:
     """The payloads in the queue, in order."""
     jobs: list[Any] = [redis.hget(f"rq:job:{id}", "data") for id in queued_ids(redis)]
-    return [decode(job)[1][0] for job in jobs]
+    return [named(EVENTS, decode(job).arguments[0]) for job in jobs]
 
 
 def test_a_new_event_is_enqueued(client: TestClient, redis: Redis) -> None:

@@ -1,4 +1,4 @@
-"""What a delivery does to Redis, and what happens where Redis is away."""
+"""What a delivery does to Redis, and what happens if Redis is away."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_while_redis_is_full_the_answer_is_503_and_it_comes_back_by_itself(
     assert deliver(own_client, "evt_1").json() == {"outcome": "enqueued"}
 
 
-def test_where_redis_hangs_the_answer_is_503(
+def test_if_redis_hangs_the_answer_is_503(
     own_valkey: Valkey, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.queue.connection.SOCKET_TIMEOUT", 0.2)

@@ -157,7 +157,7 @@ def test_an_upgrade_is_not_taken(web: Web) -> None:
     assert 400 <= web.exchange(request("GET", URL, b"", *told)).status < 500
 
 
-def test_who_serves_is_not_told(web: Web) -> None:
+def test_the_servers_name_is_not_sent(web: Web) -> None:
     assert "server" not in web.exchange(request("GET", "/healthz")).headers
 
 

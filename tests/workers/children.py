@@ -73,7 +73,14 @@ WORK = {work.__name__: work for work in (steady, young, raises, hangs, late, bus
 def main(*kinds: str) -> None:
     """Supervise a child of each kind."""
     configure("json")
-    for name in ("YOUNG", "FIRST_DELAY", "MAX_DELAY", "HANG_GRACE", "LOOK_EVERY", "DRAIN"):
+    for name in (
+        "MIN_UPTIME",
+        "FIRST_DELAY",
+        "MAX_DELAY",
+        "HANG_GRACE",
+        "POLL_INTERVAL",
+        "DRAIN_TIMEOUT",
+    ):
         setattr(supervisor, name, getattr(supervisor, name) / 10)
     children = [
         Child(kind, partial(WORK[kind], os.getpid()), delay=supervisor.FIRST_DELAY)

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from app.queue.connection import open_redis
 from app.queue.model import EVENTS
 from app.queue.transitions import JobQueue
 from tests.support.waiting import eventually
+from tests.support.workers import run_alone
 from workers.worker import Worker
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +48,7 @@ def main(url: str, lease: str) -> None:
     JobQueue.wait.__defaults__ = (IDLE_WAIT,)
     Worker(
         JobQueue(open_redis(url), EVENTS),
-        run,
+        partial(run_alone, run),
         lease=int(lease),
         token=lambda: uuid.uuid4().hex,
         chance=lambda: 1.0,

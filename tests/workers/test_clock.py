@@ -30,7 +30,7 @@ QUEUED_EFFECT = "rq:scheduled:effects"
 
 def processing() -> Observation:
     """What asks for a recheck in 15 minutes."""
-    return SessionEvent.from_dict(payload("processing", "processing", at=OPENED + 5)).observation()
+    return SessionEvent.unpack(payload("processing", "processing", at=OPENED + 5)).observation()
 
 
 def dies_after_commit(context: Context, seconds_ago: float) -> Applied:

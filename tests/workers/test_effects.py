@@ -84,7 +84,7 @@ def test_a_recheck_brings_the_ledger_what_stripe_says(asking: Context, sandbox: 
     sandbox.submit(session, "verified")
     eventually(lambda: sandbox.truth(session)["status"] == "verified")
     effect = asked(asking, "recheck", session)
-    run_effect(effect.to_dict(), asking)
+    run_effect(effect.pack(), asking)
     found = standing(asking)
     assert found is not None
     assert (found.status, found.session_id) == ("verified", session)
@@ -97,16 +97,16 @@ def test_a_recheck_that_stripe_cannot_answer_is_left_to_be_done(
     effect = asked(asking, "recheck", opened(sandbox))
     sandbox.control("POST", "/faults", {"status": 503})
     with pytest.raises(StripeUnavailable):
-        run_effect(effect.to_dict(), asking)
+        run_effect(effect.pack(), asking)
     assert asking.stores.ledger.effect_status(effect.id) == "pending"
-    run_effect(effect.to_dict(), asking)
+    run_effect(effect.pack(), asking)
     assert asking.stores.ledger.effect_status(effect.id) == "done"
 
 
 def test_a_recheck_marks_a_session_that_stripe_does_not_know(asking: Context) -> None:
-    apply_one(asking, SessionEvent.from_dict(payload()).observation())
+    apply_one(asking, SessionEvent.unpack(payload()).observation())
     effect = asked(asking, "recheck", "vs_1")
-    run_effect(effect.to_dict(), asking)
+    run_effect(effect.pack(), asking)
     assert asking.stores.ledger.effect_status(effect.id) == "dropped"
     record = asking.stores.ledger.read_reference("user-1", livemode=False)
     assert record is not None
@@ -120,7 +120,7 @@ def test_a_cancel_closes_the_session_at_stripe_and_in_the_ledger(
     asking: Context, sandbox: Sandbox
 ) -> None:
     session = failed(sandbox)
-    run_effect(asked(asking, "cancel", session).to_dict(), asking)
+    run_effect(asked(asking, "cancel", session).pack(), asking)
     assert sandbox.truth(session)["status"] == "canceled"
     found = standing(asking)
     assert found is not None
@@ -134,7 +134,7 @@ def test_a_cancel_lets_a_session_be_whose_person_has_gone_on(
     sandbox.submit(session, "verified")
     eventually(lambda: sandbox.truth(session)["status"] == "verified")
     effect = asked(asking, "cancel", session)
-    run_effect(effect.to_dict(), asking)
+    run_effect(effect.pack(), asking)
     assert sandbox.truth(session)["status"] == "verified"
     assert asking.stores.ledger.effect_status(effect.id) == "done"
 
@@ -146,8 +146,8 @@ def test_a_cancel_whose_answer_was_lost_is_done_at_the_next_try(
     effect = asked(asking, "cancel", session)
     sandbox.control("POST", "/faults", {"method": "POST", "hang_up": "after"})
     with pytest.raises(StripeUnavailable):
-        run_effect(effect.to_dict(), asking)
-    run_effect(effect.to_dict(), asking)
+        run_effect(effect.pack(), asking)
+    run_effect(effect.pack(), asking)
     assert sandbox.truth(session)["status"] == "canceled"
     assert asking.stores.ledger.effect_status(effect.id) == "done"
 
@@ -160,8 +160,8 @@ def test_an_effect_gets_over_an_error_that_stripe_keeps_for_its_idempotency_key(
     effect = asked(asking, kind, session)
     sandbox.control("POST", "/faults", {"method": "POST", "status": 500})
     with pytest.raises(StripeUnavailable):
-        run_effect(effect.to_dict(), asking)
-    run_effect(effect.to_dict(), asking)
+        run_effect(effect.pack(), asking)
+    run_effect(effect.pack(), asking)
     assert asking.stores.ledger.effect_status(effect.id) == "done"
 
 
@@ -171,7 +171,7 @@ def test_an_effect_gets_over_an_error_that_stripe_keeps_for_its_idempotency_key(
 def test_a_redact_has_stripe_remove_the_person(asking: Context, sandbox: Sandbox) -> None:
     session = failed(sandbox)
     effect = asked(asking, "redact", session)
-    run_effect(effect.to_dict(), asking)
+    run_effect(effect.pack(), asking)
     assert sandbox.truth(session)["redaction"] in ("validated", "processing")
     found = standing(asking)
     assert found is not None
@@ -184,7 +184,7 @@ def test_a_redact_waits_while_the_session_is_processing(asking: Context, sandbox
     sandbox.submit(session, "verified", delay=3600)
     effect = asked(asking, "redact", session)
     with pytest.raises(StripeUnavailable):
-        run_effect(effect.to_dict(), asking)
+        run_effect(effect.pack(), asking)
     assert sandbox.truth(session)["redaction"] is None
     assert asking.stores.ledger.effect_status(effect.id) == "pending"
 
@@ -196,7 +196,7 @@ def test_a_redact_does_not_ask_again_for_what_is_under_way(
     sandbox.client(KEY).v1.identity.verification_sessions.redact(session)
     effect = asked(asking, "redact", session)
     sandbox.control("POST", "/faults", {"method": "POST", "status": 500})
-    run_effect(effect.to_dict(), asking)
+    run_effect(effect.pack(), asking)
     assert asking.stores.ledger.effect_status(effect.id) == "done"
 
 
@@ -212,7 +212,7 @@ def test_an_effect_of_the_other_mode_is_dropped(
     session = failed(sandbox)
     before = sandbox.truth(session)
     effect = asked(asking, kind, session, livemode=True)
-    run_effect(effect.to_dict(), asking)
+    run_effect(effect.pack(), asking)
     assert asking.stores.ledger.effect_status(effect.id) == "dropped"
     assert sandbox.truth(session) == before
 
@@ -220,7 +220,7 @@ def test_an_effect_of_the_other_mode_is_dropped(
 @ASKING
 def test_an_effect_without_a_key_to_ask_with_is_dropped(context: Context, kind: str) -> None:
     effect = asked(context, kind, "vs_1")
-    run_effect(effect.to_dict(), context)
+    run_effect(effect.pack(), context)
     assert context.stores.ledger.effect_status(effect.id) == "dropped"
 
 
@@ -231,7 +231,7 @@ def test_what_is_done_is_not_done_again(
 ) -> None:
     effect = asked(asking, kind, "vs_nobody_may_ask_for")
     asking.stores.ledger.mark_effect(effect.id, status, 1)
-    run_effect(effect.to_dict(), asking)
+    run_effect(effect.pack(), asking)
     assert asking.stores.ledger.effect_status(effect.id) == status
 
 
@@ -259,9 +259,9 @@ def test_an_effect_whose_worker_died_before_it_completed_the_job_asks_stripe_onc
     effect = asked(asking, "cancel", session)
     asking.stores.effects.enqueue(effect_job(effect, asking.now()))
     asking.stores.effects.claim("token", 60, 1)
-    run_effect(effect.to_dict(), asking)
+    run_effect(effect.pack(), asking)
     before = list(sandbox.client(KEY).v1.events.list().data)
-    run_effect(effect.to_dict(), asking)
+    run_effect(effect.pack(), asking)
     assert list(sandbox.client(KEY).v1.events.list().data) == before
 
 
@@ -283,7 +283,7 @@ def test_a_purge_takes_the_reference_out_of_the_sessions_dead_letters_alone(
     dead(context, ("evt_a", "vs_1"), ("evt_b", "vs_2"), ("evt_c", "vs_1"))
     before = {letter.id: letter for letter in DeadLetters(redis, EVENTS)}
     effect = asked(context, "purge", "vs_1")
-    run_effect(effect.to_dict(), context)
+    run_effect(effect.pack(), context)
     after = {letter.id: letter for letter in DeadLetters(redis, EVENTS)}
     assert {id: letter.payload["reference"] for id, letter in after.items()} == {
         "evt_a": None,
@@ -307,7 +307,7 @@ def test_a_purged_dead_letter_can_be_replayed_and_finds_its_user_in_the_ledger(
     context.stores.events.enqueue(event_job("evt_1", "verified", "verified", reference="jenny"))
     (job,) = context.stores.events.claim("token", 60, 1)
     context.stores.events.bury(job, "permanent_error", "Broken", "it broke")
-    run_effect(asked(context, "purge", "vs_1").to_dict(), context)
+    run_effect(asked(context, "purge", "vs_1").pack(), context)
     assert context.stores.events.replay(["evt_1"]) == 1
     worker_of(redis, context).run_once()
     found = standing(context, "jenny")
@@ -318,7 +318,7 @@ def test_a_purged_dead_letter_can_be_replayed_and_finds_its_user_in_the_ledger(
 def test_a_purge_leaves_what_is_still_under_way(context: Context, redis: Redis) -> None:
     context.stores.events.enqueue(event_job("evt_a"))
     context.stores.events.claim("token", 60, 1)
-    run_effect(asked(context, "purge", "vs_1").to_dict(), context)
+    run_effect(asked(context, "purge", "vs_1").pack(), context)
     end_lease(redis, "evt_a")
     context.stores.events.rescue()
     worker_of(redis, context).run_once()

@@ -10,7 +10,7 @@ from redis import Redis
 
 from app.domain.errors import Permanent, Transient
 from app.queue.dead_letters import DeadLetters
-from app.queue.model import EVENTS
+from app.queue.model import EVENTS, Call
 from app.queue.transitions import JobQueue
 from tests.support.ledger import count_events
 from tests.support.places import STARTED, end_lease, field, make_due, place, queued
@@ -27,10 +27,12 @@ def test_jobs_are_claimed_run_in_their_order_and_completed(jobs: JobQueue, redis
     assert {place(redis, id) for id in TEN} == {"finished"}
 
 
-def test_a_claim_takes_ten_jobs_and_leaves_the_rest_to_others(jobs: JobQueue, redis: Redis) -> None:
-    enqueue(jobs, *TEN, "evt_10", "evt_11")
+def test_a_claim_takes_a_hundred_jobs_and_leaves_the_rest_to_others(
+    jobs: JobQueue, redis: Redis
+) -> None:
+    enqueue(jobs, *[f"evt_{number}" for number in range(102)])
     worker = worker_of(redis, Runs())
-    assert [worker.run_once(), worker.run_once()] == [10, 2]
+    assert [worker.run_once(), worker.run_once()] == [100, 2]
 
 
 def test_what_time_mends_is_deferred(jobs: JobQueue, redis: Redis) -> None:
@@ -138,16 +140,16 @@ def test_a_worker_that_lost_its_lease_changes_nothing(
     context.stores.events.enqueue(event_job("evt_1", "verified", "verified"))
     other = worker_of(redis, context)
 
-    def late(function: str, arguments: list[Any]) -> None:
+    def late(calls: list[Call]) -> None:
         end_lease(redis, "evt_1")
         assert context.stores.events.rescue().expired == 1
         assert other.run_once() == 1
         if error is not None:
             raise error
-        worker._call_before(function, arguments)
+        run(calls)
 
     worker: Any = worker_of(redis, context)
-    worker._call_before, worker._call = worker._call, late
+    run, worker._run_calls = worker._run_calls, late
     assert worker.run_once() == 1
     assert place(redis, "evt_1") == "finished"
     assert field(redis, "evt_1", "attempts") is None

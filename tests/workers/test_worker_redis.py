@@ -42,15 +42,15 @@ def calls(redis: Redis, *names: str) -> int:
     return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in names)
 
 
-def test_a_busy_batch_of_ten_takes_two_round_trips(
+def test_a_busy_batch_of_a_hundred_takes_two_round_trips(
     jobs: JobQueue, redis: Redis, valkey: Valkey
 ) -> None:
-    enqueue(jobs, *[f"evt_{number}" for number in range(40)])
+    enqueue(jobs, *[f"evt_{number}" for number in range(400)])
     worker = worker_of(redis, Runs(), clock=Time())
     worker.run_once()  # its first: scripts are loaded, a sign of life is given
     with watched(redis, valkey) as commands:
         for _ in range(3):
-            assert worker.run_once() == 10
+            assert worker.run_once() == 100
     assert commands == ["EVALSHA"] * 6
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from app.batches import batches
 from app.domain.snapshot import SessionKey
 from app.ledger.ledger import Ledger
 from app.ledger.rows import Discarded
-from app.operations.batches import batches
 from app.queue.dead_letters import DeadLetter
 from app.queue.model import EFFECTS
 from app.queue.transitions import JobQueue
@@ -36,6 +36,6 @@ def _discarded(letter: DeadLetter, ledger: Ledger) -> Discarded:
     payload = letter.payload
     account, livemode = str(payload.get("account", "")), bool(payload.get("livemode", False))
     session_id, reference = str(payload.get("session_id", "")), payload.get("reference")
-    if reference is None:  # most effects name none, and a redacted session's letters no more
+    if reference is None:  # as in most effects, and in a redacted session's letters
         reference = ledger.reference_of(SessionKey(session_id, account, livemode))
     return Discarded(letter.id, account, livemode, reference, session_id)

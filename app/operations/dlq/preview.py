@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from app.batches import batches
 from app.domain.errors import UnreadableEvent
 from app.domain.event import SessionEvent
 from app.domain.reconcile import Known, reconcile, reference_of
 from app.domain.session import Observation
 from app.domain.standing import ReferenceKey, Standing
 from app.ledger.ledger import Ledger
-from app.operations.batches import batches
 from app.queue.dead_letters import DeadLetter
 
-# Events that one statement asks for: databases limit its parameters.
+# Events in one statement: databases limit its parameters.
 BATCH_SIZE = 500
 
 
@@ -38,9 +38,9 @@ class Preview:
 
 
 def preview(letters: Iterable[DeadLetter], ledger: Ledger, now: int) -> Iterator[Preview]:
-    """For each reference that the letters are about, what replaying them all would make of it.
+    """What replaying all the letters would change, for each reference they are about.
 
-    A letter that this version cannot read counts for nobody: it would fail again. `now` is in Unix
+    A letter that this version cannot read is not counted: it would fail again. `now` is in Unix
     seconds.
     """
     observations = _observations(letters)
@@ -61,7 +61,7 @@ def _observations(letters: Iterable[DeadLetter]) -> list[Observation]:
     found = []
     for letter in letters:
         with suppress(UnreadableEvent):
-            found.append(SessionEvent.from_dict(letter.payload).observation())
+            found.append(SessionEvent.unpack(list(letter.payload.values())).observation())
     return found
 
 

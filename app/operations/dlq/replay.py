@@ -1,4 +1,4 @@
-"""Replay dead letters: at a bounded rate, in flat memory, and tell what came of them."""
+"""Replay dead letters: at a bounded rate, in flat memory, and report the outcomes."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from app.batches import batches
 from app.ledger.ledger import Ledger
-from app.operations.batches import batches
 from app.queue.dead_letters import DeadLetter
 from app.queue.model import EVENTS
 from app.queue.transitions import JobQueue
 
-# Letters put back in one round trip, and those whose outcome is waited for at once.
+# Letters put back in one round trip, and letters that may wait for their outcome at once.
 BATCH_SIZE = 100
 MAX_OUTSTANDING = 1_000
-# Seconds between two looks at what is outstanding.
+# Seconds between checks of what is outstanding.
 POLL_INTERVAL = 0.2
 # Seconds without any outcome after which no worker seems to run.
-STALLED = 60.0
+STALL_TIMEOUT = 60.0
 
 
 @dataclass
 class ReplayProgress:
-    """What came of a replay, so far."""
+    """The outcomes of a replay so far."""
 
     replayed: int = 0
-    applied: int = 0  # the reference stands otherwise now; of an effect: it is done
-    unchanged: int = 0  # in the ledger, and nothing changed by it
+    applied: int = 0  # the reference's standing has changed; of an effect: it is done
+    unchanged: int = 0  # in the ledger, without a change of the standing
     failed_again: int = 0
-    deferred: int = 0  # failed by what passes with time: tried again by itself
-    waiting: int = 0  # put back, and no worker has come to it yet
-    stalled: bool = False  # nothing came to an outcome for so long that the rest was left dead
+    deferred: int = 0  # failed for a reason that passes with time: tried again later
+    waiting: int = 0  # put back, and not yet processed
+    stalled: bool = False  # no outcome within STALL_TIMEOUT: the rest was left dead
 
 
 class Replay:
-    """One run of `replay`. It can be broken off and run again: what is dead is replayed once."""
+    """One run of `replay`. It can be interrupted and run again: what is dead is replayed once."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Replay:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`rate` is in letters a second at most. `report` is called at each step forward."""
+        """`rate` is the maximum of letters a second. `report` is called at each step forward."""
         self.so_far = ReplayProgress()
         self._queue = queue
         self._ledger = ledger
@@ -59,9 +59,9 @@ class Replay:
         self._known: set[str] = set()  # those of them that the ledger had before
 
     def run(self, letters: Iterable[DeadLetter]) -> ReplayProgress:
-        """Put the letters back and wait for what comes of them.
+        """Put the letters back and wait for their outcomes.
 
-        Broken off by whatever exception, it leaves in `so_far` what was reached.
+        After any exception, `so_far` holds what was reached.
         """
         self._ledger.ping()  # if the ledger is away, nothing is put back
         try:
@@ -72,19 +72,19 @@ class Replay:
 
     def _put_back(self, letters: Iterable[DeadLetter]) -> None:
         due = self._clock()
-        at_once = BATCH_SIZE if self._rate is None else max(1, min(BATCH_SIZE, int(self._rate)))
-        for batch in batches((letter.id for letter in letters), at_once):
+        size = BATCH_SIZE if self._rate is None else max(1, min(BATCH_SIZE, int(self._rate)))
+        for batch in batches((letter.id for letter in letters), size):
             self._wait_until_at_most(MAX_OUTSTANDING - len(batch))
             if self.so_far.stalled:
                 return
             if self._rate is not None:
-                self._look()
+                self._count_outcomes()
                 self._sleep(max(0.0, due - self._clock()))
-                # From now, not from when it was due: time lost to slow workers is not made up for.
+                # From now, not from when it was due: time lost to slow workers is not caught up.
                 due = self._clock() + len(batch) / self._rate
-            # What someone else has replayed or discarded meanwhile is not ours to count.
+            # Letters that someone else replayed or discarded meanwhile are not counted.
             dead = [id for id, at in self._queue.statuses(batch).items() if at == "failed"]
-            # It died after its commit: what it then changed is not this replay's doing.
+            # These died after their commit: what they changed is not an outcome of this replay.
             self._known |= self._ledger.has_events(dead)
             self.so_far.replayed += self._queue.replay(dead)
             self._outstanding.update(dead)
@@ -92,22 +92,22 @@ class Replay:
         self._wait_until_at_most(0)
 
     def _wait_until_at_most(self, outstanding: int) -> None:
-        moved = self._clock()
+        last_outcome = self._clock()
         while len(self._outstanding) > outstanding:
-            if self._look():
-                moved = self._clock()
+            if self._count_outcomes():
+                last_outcome = self._clock()
                 self.report(self.so_far)
-            elif self._clock() - moved > STALLED:
+            elif self._clock() - last_outcome > STALL_TIMEOUT:
                 self.so_far.stalled = True
                 return
             else:
                 self._sleep(POLL_INTERVAL)
 
-    def _look(self) -> int:
-        """Count what has come to an outcome; returns how many have."""
+    def _count_outcomes(self) -> int:
+        """Count the new outcomes; returns how many there are."""
         statuses = self._queue.statuses(sorted(self._outstanding))
         ended = {id for id, status in statuses.items() if status not in ("queued", "started")}
-        # A completed job is forgotten after an hour; None is one of those.
+        # A completed job expires after an hour; its status is then None.
         finished = {id for id in ended if statuses[id] in ("finished", None)}
         events = self._queue.spec == EVENTS
         changed = self._ledger.changed_by(finished) - self._known if events else finished

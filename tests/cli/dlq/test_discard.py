@@ -91,7 +91,7 @@ def test_discarding_nothing_says_so(deployment: Deployment, run: Run) -> None:
     assert discard(run, "--reference", "nobody", "--json").objects == [{"discarded": 0}]
 
 
-def test_discard_broken_off_leaves_the_rest_dead_for_the_next_run(
+def test_an_interrupted_discard_leaves_the_rest_dead_for_the_next_run(
     deployment: Deployment, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(discard_module, "BATCH_SIZE", 2)

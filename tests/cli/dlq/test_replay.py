@@ -41,7 +41,7 @@ def test_replay_by_filters_puts_back_what_they_mean(
     assert working.dead == set(left.split())
 
 
-def test_replay_tells_applied_unchanged_and_failed_again_and_exits_with_1_for_the_last(
+def test_replay_reports_applied_unchanged_and_failed_again_and_exits_with_1_for_the_last(
     working: Deployment, run: Run
 ) -> None:
     working.apply(letter("evt_0", "verified", "old", at=90))
@@ -89,7 +89,7 @@ def test_an_id_whose_job_is_forgotten_is_known_by_the_ledger(working: Deployment
 def test_without_a_worker_replay_says_so_and_exits_with_1(
     deployment: Deployment, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replay_module, "STALLED", 0.1)
+    monkeypatch.setattr(replay_module, "STALL_TIMEOUT", 0.1)
     bury_five(deployment)
     ran = run("replay")
     assert ran.code == 1
@@ -97,7 +97,7 @@ def test_without_a_worker_replay_says_so_and_exits_with_1(
     assert ran.out == "5 replayed: 0 applied, 0 unchanged, 0 failed again, 5 still waiting.\n"
 
 
-def test_replaying_effects_tells_what_is_done(
+def test_replaying_effects_reports_what_is_done(
     deployment: Deployment, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployment.bury_effect()
@@ -117,7 +117,7 @@ def test_a_rate_that_is_none_is_refused(deployment: Deployment, run: Run, rate: 
     assert run("replay", "--rate", rate).code == 2
 
 
-def test_redis_going_away_in_the_middle_is_told_in_a_line(
+def test_redis_going_away_in_the_middle_is_reported_in_a_line(
     deployment: Deployment, run: Run, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
 ) -> None:
     bury_five(deployment)

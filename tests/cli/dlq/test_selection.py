@@ -21,7 +21,7 @@ def test_ids_and_filters_together_are_refused(
 
 
 @pytest.mark.parametrize("command", ["replay", "replay --dry-run", "discard --yes --why because"])
-def test_where_an_id_was_never_heard_of_nothing_is_done(
+def test_if_an_id_is_unknown_nothing_is_done(
     deployment: Deployment, run: Run, command: str
 ) -> None:
     bury_five(deployment)

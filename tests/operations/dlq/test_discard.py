@@ -1,4 +1,4 @@
-"""Discard: gone for good, and told in the timeline."""
+"""Discard: gone for good, and recorded in the timeline."""
 
 from __future__ import annotations
 

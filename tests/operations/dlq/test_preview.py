@@ -1,14 +1,16 @@
-"""What a replay would change: told as it then comes to pass."""
+"""What a replay would change, and that the replay then changes it so."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from app.operations.dlq import preview as module
 from app.operations.dlq.discard import discard
 from app.operations.dlq.preview import Preview, preview
+from app.queue.model import EVENTS, named
 from tests.support.deployment import Deployment, letter
 
 
@@ -39,6 +41,11 @@ def assert_comes_true(deployment: Deployment) -> dict[str | None, Preview]:
             assert replace(one.after, version=0) == replace(came, version=0)
             assert one.changes == (came != one.before)
     return found
+
+
+def with_fields(payload: list[Any], **fields: Any) -> list[Any]:
+    """An event of the queue with other values of these fields."""
+    return list({**named(EVENTS, payload), **fields}.values())
 
 
 def changes(found: dict[str | None, Preview]) -> dict[str | None, tuple[int, str, str]]:
@@ -120,7 +127,7 @@ def test_a_letter_without_a_reference_counts_for_the_one_another_letter_names(
     assert changes(assert_comes_true(deployment)) == {"a": (2, "-", "verified")}
 
 
-def test_what_an_orphan_session_has_lived_counts_once_a_letter_names_its_reference(
+def test_an_orphan_sessions_history_counts_once_a_letter_names_its_reference(
     deployment: Deployment,
 ) -> None:
     deployment.apply(letter("evt_0", "verified", None, at=9, session="vs_1"))
@@ -129,8 +136,8 @@ def test_what_an_orphan_session_has_lived_counts_once_a_letter_names_its_referen
 
 
 def test_a_session_that_changes_hands_changes_both_references(deployment: Deployment) -> None:
-    named = letter("evt_0", "verified", "a", session="vs_1")
-    by_metadata = replace(named, payload={**named.payload, "reference_source": 1})
+    by_name = letter("evt_0", "verified", "a", session="vs_1")
+    by_metadata = replace(by_name, payload=with_fields(by_name.payload, reference_source=1))
     deployment.apply(by_metadata)
     deployment.bury(letter("evt_1", "verified", "b", at=9, session="vs_1"))
     assert changes(assert_comes_true(deployment)) == {
@@ -148,7 +155,7 @@ def test_two_sessions_of_a_reference_are_resolved_together(deployment: Deploymen
 def test_test_and_live_mode_are_kept_apart(deployment: Deployment) -> None:
     live = letter("evt_1", "verified", "a", session="vs_1")
     deployment.bury(
-        replace(live, payload={**live.payload, "livemode": True}),
+        replace(live, payload=with_fields(live.payload, livemode=True)),
         letter("evt_2", "processing", "a", session="vs_1"),
     )
     found = [

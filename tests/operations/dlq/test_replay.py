@@ -1,4 +1,4 @@
-"""Replay: what is put back, how fast, and what is told of it."""
+"""Replay: what is put back, how fast, and what is reported."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def replay(deployment: Deployment, rate: float | None = None) -> ReplayProgress:
     return replaying(deployment, rate)[0].run(deployment.letters)
 
 
-def test_what_comes_of_each_letter_is_told(deployment: Deployment) -> None:
+def test_the_outcome_of_each_letter_is_reported(deployment: Deployment) -> None:
     deployment.apply(letter("evt_0", "verified", "old", at=50))
     deployment.bury(
         letter("evt_1", reference="a"),
@@ -81,15 +81,17 @@ def test_replaying_never_takes_a_newer_standing_back(deployment: Deployment) -> 
     assert deployment.standing("user-1") == ("verified", 1)
 
 
-def test_a_letter_that_time_mends_is_told_as_tried_again_later(deployment: Deployment) -> None:
+def test_a_letter_with_a_transient_failure_is_reported_as_tried_again_later(
+    deployment: Deployment,
+) -> None:
     deployment.bury(letter("evt_1"))
     run, time = replaying(deployment)
     worker: Worker = deployment.worker()
 
-    def raises(function: str, arguments: object) -> None:
+    def raises(calls: object) -> None:
         raise Transient("not now")
 
-    worker._call = raises
+    worker._run_calls = raises
     time.meanwhile = worker.run_once
     assert run.run(deployment.letters) == ReplayProgress(replayed=1, deferred=1)
 
@@ -145,7 +147,7 @@ def test_time_lost_to_slow_workers_is_not_made_up_for(
     assert all(count <= 10 * at + 10 for at, count in late if at > 0)
 
 
-def test_progress_is_told_while_the_rate_holds_it_back(deployment: Deployment) -> None:
+def test_progress_is_reported_while_the_rate_holds_it_back(deployment: Deployment) -> None:
     deployment.bury(*(letter(f"evt_{n}") for n in range(5)))
     run, time = replaying(deployment, 1)
     time.meanwhile = completing(deployment)
@@ -187,7 +189,7 @@ def test_without_a_worker_the_rest_is_left_dead(
     assert found == ReplayProgress(replayed=20, waiting=20, stalled=True)
     assert len(deployment.dead) == 30
     # One wait, not one for each batch.
-    assert module.STALLED <= time.now < 2 * module.STALLED
+    assert module.STALL_TIMEOUT <= time.now < 2 * module.STALL_TIMEOUT
 
 
 def test_a_worker_that_is_slow_is_waited_for(deployment: Deployment) -> None:
@@ -196,7 +198,7 @@ def test_a_worker_that_is_slow_is_waited_for(deployment: Deployment) -> None:
     time = Time()
 
     def slow() -> None:
-        if time.now % 50 < 0.2:  # within the minute that tells a worker from none
+        if time.now % 50 < 0.2:  # within the minute after which no worker seems to run
             for job in events.claim("slow", 600, 1):
                 events.complete("slow", [job.id])
 
@@ -215,7 +217,7 @@ def test_what_someone_else_has_taken_meanwhile_is_not_counted(deployment: Deploy
     assert queued(deployment.redis) == []
 
 
-def test_broken_off_it_says_how_far_it_came_and_the_next_run_takes_the_rest(
+def test_interrupted_it_says_how_far_it_came_and_the_next_run_takes_the_rest(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BATCH_SIZE", 10)
@@ -248,7 +250,7 @@ def test_a_letter_that_dies_again_is_not_replayed_again_by_the_same_run(
     assert run.run(deployment.letters) == ReplayProgress(replayed=7, failed_again=7)
 
 
-def test_where_the_ledger_is_away_nothing_is_put_back(deployment: Deployment) -> None:
+def test_if_the_ledger_is_away_nothing_is_put_back(deployment: Deployment) -> None:
     deployment.bury(letter("evt_1"))
     away = Ledger(open_engine("sqlite:////nowhere/at/all.db"))
     with pytest.raises((Transient, Permanent), match="the ledger"):

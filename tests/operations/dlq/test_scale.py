@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from app.batches import batches
 from app.local.valkey import Valkey
-from app.operations.batches import batches
 from app.queue.connection import open_redis
 from app.queue.model import EVENTS
 from app.queue.transitions import JobQueue

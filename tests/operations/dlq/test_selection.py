@@ -39,9 +39,7 @@ def dead(ago: float = 60, **payload: object) -> DeadLetter:
         (Selection(older_than=50, younger_than=70), True),
     ],
 )
-def test_a_letter_is_meant_where_it_is_like_all_that_was_asked(
-    selection: Selection, meant: bool
-) -> None:
+def test_a_letter_matches_if_it_meets_all_conditions(selection: Selection, meant: bool) -> None:
     letter = dead(60, status="verified", reference="user-1", session_id="vs_1")
     assert selection.matches(letter, NOW) is meant
 

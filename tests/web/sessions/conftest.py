@@ -91,7 +91,7 @@ class Backend:
             4_000_000_000, 100, overdue=4_000_000_000
         )
         for row in rows:
-            run_effect(row.to_dict(), self.context)
+            run_effect(row.pack(), self.context)
         return rows
 
     def reference(self, reference: str, **query: str) -> httpx2.Response:

@@ -230,7 +230,7 @@ def test_a_host_that_means_nothing_is_no_fault(
 OUTPUTS = {"first_name": "Jenny", "dob": {"year": 1984, "month": 2, "day": 29}}
 
 
-def test_verified_data_comes_only_where_it_is_asked_for(
+def test_verified_data_comes_only_if_it_is_asked_for(
     backend: Backend, sandbox: Sandbox, reference: str
 ) -> None:
     made = backend.created(reference)

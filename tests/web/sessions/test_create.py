@@ -104,7 +104,7 @@ def test_a_session_may_be_made_by_a_verification_flow_alone(
     assert (answer.status_code, answer.json()["verification_flow"]) == (200, "vf_1")
 
 
-def test_a_field_is_expanded_where_it_is_asked_for(backend: Backend, reference: str) -> None:
+def test_a_field_is_expanded_if_it_is_asked_for(backend: Backend, reference: str) -> None:
     assert "verified_outputs" not in backend.created(reference)
     assert backend.created(reference, expand=["verified_outputs"])["verified_outputs"] is None
 

@@ -1,4 +1,4 @@
-"""One verification, one session: resumed, refused, or made anew only where the old one is over."""
+"""One verification, one session: resumed, refused, or created again only if the old one is over."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_an_open_session_is_resumed_with_its_secrets(backend: Backend, reference
     assert backend.at_stripe(reference) == [first["id"]]
 
 
-def test_a_resumed_session_has_a_fresh_link_where_the_old_one_is_over(
+def test_a_resumed_session_has_a_fresh_link_if_the_old_one_is_over(
     backend: Backend, sandbox: Sandbox, reference: str
 ) -> None:
     first = backend.created(reference)

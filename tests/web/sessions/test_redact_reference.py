@@ -193,14 +193,14 @@ def test_without_an_api_key_nothing_is_promised(
     assert backend.run_effects() == []
 
 
-def test_a_stranger_is_401(backend: Backend, reference: str) -> None:
+def test_no_token_is_401(backend: Backend, reference: str) -> None:
     backend.created(reference)
     answer = backend.client.post(f"/v1/references/{reference}/redact")
     assert error_of(answer, 401)["type"] == "authentication_error"
     assert backend.run_effects() == []
 
 
-def test_where_the_ledger_is_away_it_is_503(
+def test_if_the_ledger_is_away_it_is_503(
     environment: dict[str, str], sandbox: Sandbox, redis: Redis, reference: str
 ) -> None:
     away = {"DATABASE_URL": "sqlite:////no/such/folder/ledger.db"}
@@ -244,7 +244,7 @@ def test_no_letter_and_no_queue_names_the_reference_any_more(
         assert effects.bury(claimed, "permanent_error", "Broken", "it broke")
     # One that a redaction after so many days is to run, and is for ever in Redis till then.
     later = effect_job(rows[0], 0)
-    effects.enqueue(type(later)("later", dict(later.payload), "redact", 90 * 86400))
+    effects.enqueue(type(later)("later", later.payload, "redact", 90 * 86400))
     finish(backend, id)
     backend.run_effects()
     connection = events.connection
@@ -272,7 +272,7 @@ def test_a_letter_that_is_replayed_after_it_still_finds_its_reference(
     finish(backend, id)
     backend.run_effects()
     (letter,) = DeadLetters(events.connection, EVENTS)
-    process_event(letter.payload, backend.context)
+    process_event(list(letter.payload.values()), backend.context)
     record = backend.record(reference)
     assert record is not None
     assert (record.standing.status, record.standing.redaction) == ("verified", "redacted")

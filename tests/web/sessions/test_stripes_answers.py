@@ -118,7 +118,7 @@ def test_without_an_api_key_it_is_503(
 
 
 @pytest.mark.parametrize("given", ["", "Bearer wrong", "Basic eDp5"])
-def test_a_stranger_is_401_and_stripe_is_not_asked(
+def test_no_token_is_401_and_stripe_is_not_asked(
     told: Backend, recorder: Recorder, given: str
 ) -> None:
     for method, path in CALLS:

@@ -21,6 +21,12 @@ SELECT client_reference_id, account, livemode, status, session_id, since, verifi
 FROM standings
 WHERE version > 0
 """
+# The sessions that the sweep asks about, each kind by an index of its own.
+SWEPT = {
+    "processing": "status = 'processing'",
+    "redacting": "redaction IN ('validated', 'processing')",
+    "open": "status = 'requires_input'",
+}
 PENDING = sa.text("status = 'pending'")
 UNSENT = sa.text("enqueued_at IS NULL AND status = 'pending'")
 
@@ -76,8 +82,16 @@ def _create_sessions() -> None:
         sa.Column("checked_at", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("missing_since", sa.BigInteger),
         sa.PrimaryKeyConstraint("id", "account", "livemode", name="pk_sessions"),
+        postgresql_with={"fillfactor": 60},
     )
-    op.create_index("ix_sessions_status_checked_at", "sessions", ["status", "checked_at"])
+    for name, which in SWEPT.items():
+        op.create_index(
+            f"ix_sessions_{name}",
+            "sessions",
+            ["checked_at"],
+            sqlite_where=sa.text(which),
+            postgresql_where=sa.text(which),
+        )
     op.create_index("ix_sessions_reference_key", "sessions", ["reference_key"])
     op.create_table(
         "attempts",
@@ -112,6 +126,7 @@ def _create_standings() -> None:
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_standings"),
+        postgresql_with={"fillfactor": 60},
     )
     op.create_table(
         "timeline",

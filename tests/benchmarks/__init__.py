@@ -1,0 +1,1 @@
+"""The product beside what a team would write instead: `python -m tests.benchmarks`."""

@@ -1,0 +1,98 @@
+"""Latency: from the moment a delivery is due until its event is committed, on an idle system."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from statistics import quantiles
+
+import psycopg
+
+from tests.benchmarks.bench import Bench, cpu_now
+from tests.benchmarks.client import deliver_all, deliver_at
+from tests.benchmarks.contestants import Contestant, rotated
+from tests.benchmarks.databases import PostgresDatabase, temporary
+from tests.benchmarks.processes import START_WITHIN, Failed, wait_until
+from tests.benchmarks.stripe_events import deliveries, event_id, openings
+
+# PostgreSQL tells each event's id to who listens, after its commit.
+TELL = """
+    CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_notify('committed', NEW.id); RETURN NULL; END $$;
+    CREATE TRIGGER tell AFTER INSERT ON events FOR EACH ROW EXECUTE FUNCTION tell();
+"""
+WORKERS = 2
+WARM_UP = 50
+# Seconds after the last delivery in which all have to be committed.
+COMMIT_WITHIN = 30.0
+PERCENT = 100
+
+
+class Latency:
+    """Open loop: a delivery is sent when it is due, however late the answers are."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._all = [bench.contestants.celery, bench.contestants.product]
+
+    def prepare(self) -> None:
+        """Nothing."""
+
+    def round(self, number: int) -> None:
+        """Each contestant at each rate."""
+        for contestant in rotated(self._all, number):
+            self._measure(number, contestant)
+
+    def _measure(self, number: int, contestant: Contestant) -> None:
+        bench = self._bench
+        template = bench.template(contestant, bench.postgres)
+        with (
+            bench.valkey() as store,
+            temporary(bench.postgres, template) as database,
+            bench.workers(contestant, store, database, WORKERS) as workers,
+            bench.web(contestant, store) as (web, port),
+        ):
+            assert isinstance(database, PostgresDatabase)
+            bench.tell(f"latency: warming {contestant.name}")
+            deliver_all(port, openings("w", WARM_UP))
+            wait_until(lambda: database.events() == WARM_UP, START_WITHIN, "events", workers)
+            database.execute(TELL)
+            for rate, seconds in bench.plan.latency:
+                with bench.leg(f"latency: {contestant.name}, {rate} a second"):
+                    count = max(2, int(rate * seconds))
+                    before = cpu_now([web, *workers], store, database)
+                    found = asyncio.run(_latencies(port, database.url, rate, count))
+                    after = cpu_now([web, *workers], store, database)
+                    cuts = quantiles(found, n=PERCENT, method="inclusive")
+                    bench.results.add(
+                        number,
+                        "latency",
+                        f"{rate} event{'s' * (rate > 1)} a second, PostgreSQL",
+                        contestant.name,
+                        "celery",
+                        p50_ms=cuts[49],
+                        p99_ms=cuts[98],
+                        **after.per_event(before, count),
+                    )
+
+
+async def _latencies(port: int, database_url: str, rate: float, count: int) -> list[float]:
+    """In milliseconds, one for each delivery."""
+    names = [f"l{rate:g}x{number}" for number in range(count)]
+    committed: dict[str, float] = {}
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        await connection.execute("LISTEN committed")
+
+        async def listen() -> None:
+            async for notice in connection.notifies(timeout=count / rate + COMMIT_WITHIN):
+                committed[notice.payload] = time.monotonic()
+                if len(committed) == count:
+                    return
+
+        listening = asyncio.create_task(listen())
+        due = await deliver_at(port, rate, count, lambda n: next(deliveries([names[n]], [0])))
+        await listening
+    if len(committed) != count:
+        raise Failed(f"{len(committed)} of {count} events were committed")
+    ends = [committed[event_id(name, 0)] for name in names]
+    return [(end - start) * 1e3 for start, end in zip(due, ends, strict=True)]

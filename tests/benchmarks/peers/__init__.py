@@ -1,0 +1,1 @@
+"""What the product is measured beside; each is what its docstring says, and honest about it."""

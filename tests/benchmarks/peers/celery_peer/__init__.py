@@ -1,0 +1,1 @@
+"""What a good team has after some weeks: FastAPI, Celery, and one transaction for each event."""

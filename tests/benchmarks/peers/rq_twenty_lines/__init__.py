@@ -1,0 +1,1 @@
+"""What a team has after an hour: Starlette, RQ and one upsert."""

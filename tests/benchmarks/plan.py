@@ -1,0 +1,53 @@
+"""How much is measured: one tiny round, the usual, or everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+PARTS = ("ingest", "drain", "latency", "growth", "replay")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The sizes of one run. Times are in seconds."""
+
+    rounds: int
+    ingest_seconds: int
+    connections: tuple[int, ...]
+    fsyncs: tuple[str, ...]  # Valkey's appendfsync
+    drain_sessions: int  # four events each
+    drain_sessions_of_rq: int  # it forks for each job: fewer tell as much
+    workers: tuple[int, ...]
+    latency: tuple[tuple[int, float], ...]  # events a second, and for how long
+    growth_sizes: tuple[int, ...]
+    growth_events: int
+    dead_letters: int
+
+
+NORMAL = Plan(
+    rounds=5,
+    ingest_seconds=3,
+    connections=(16, 64),
+    fsyncs=("everysec", "always"),
+    drain_sessions=2_000,
+    drain_sessions_of_rq=100,
+    workers=(1, 2),
+    latency=((1, 10.0), (50, 5.0), (200, 5.0)),
+    growth_sizes=(1_000, 100_000),
+    growth_events=1_000,
+    dead_letters=20_000,
+)
+FULL = replace(NORMAL, growth_sizes=(1_000, 100_000, 1_000_000), dead_letters=100_000)
+QUICK = Plan(
+    rounds=1,
+    ingest_seconds=1,
+    connections=(16,),
+    fsyncs=("everysec",),
+    drain_sessions=400,
+    drain_sessions_of_rq=6,
+    workers=(1,),
+    latency=((50, 0.6),),
+    growth_sizes=(100, 400),
+    growth_events=100,
+    dead_letters=60,
+)

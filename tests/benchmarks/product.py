@@ -1,0 +1,60 @@
+"""The product, driven from outside alone: commands, environment, HTTP, RQ's keys, and SQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from redis import Redis
+
+from tests.benchmarks.contestants import Contestant, Site, length, members
+from tests.benchmarks.processes import Command
+
+EVENTS = "events"
+DEAD_LETTERS = f"rq:failed:{EVENTS}"
+
+
+class Product(Contestant):
+    """The checkout in a folder; its own code is never imported here."""
+
+    name = "product"
+
+    def __init__(self, checkout: Path) -> None:
+        """`checkout` may be another version than the one these benchmarks came with."""
+        self._checkout = checkout
+
+    def _command(self, site: Site, *arguments: str, **more: str) -> Command:
+        environment = site.environment | more
+        return Command.python("-m", *arguments, environment=environment, folder=self._checkout)
+
+    def web(self, site: Site) -> Command:
+        """One web process."""
+        return self._command(site, "app.web")
+
+    def workers(self, site: Site, count: int) -> list[Command]:
+        """One supervisor with so many event workers, an effects worker and the clock."""
+        return [self._command(site, "workers", EVENT_WORKERS=str(count), EFFECT_WORKERS="1")]
+
+    def migrate(self, site: Site) -> Command:
+        """Creates the ledger."""
+        return self._command(site, "app", "migrate")
+
+    def replay(self, site: Site) -> Command:
+        """Puts all dead letters back, waits, and tells what came of them."""
+        return self._command(site, "app", "dlq", "replay", "--json")
+
+    def pending(self, redis: Redis) -> int:
+        """Queued, started, and waiting for another try."""
+        waiting = members(redis, f"rq:wip:{EVENTS}") + members(redis, f"rq:scheduled:{EVENTS}")
+        return length(redis, f"rq:queue:{EVENTS}") + waiting
+
+    def registered(self, redis: Redis) -> int:
+        """Event workers that have begun to work."""
+        return redis.scard(f"rq:workers:{EVENTS}")
+
+    def forget_workers(self, redis: Redis) -> None:
+        """Of those that were killed, so that `registered` counts the living."""
+        redis.delete(f"rq:workers:{EVENTS}")
+
+    def dead_letters(self, redis: Redis) -> int:
+        """How many there are."""
+        return members(redis, DEAD_LETTERS)
