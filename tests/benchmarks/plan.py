@@ -34,7 +34,7 @@ NORMAL = Plan(
     workers=(1, 2),
     latency=((1, 10.0), (50, 5.0), (200, 5.0)),
     growth_sizes=(1_000, 100_000),
-    growth_events=1_000,
+    growth_events=2_000,
     dead_letters=20_000,
 )
 FULL = replace(NORMAL, growth_sizes=(1_000, 100_000, 1_000_000), dead_letters=100_000)
@@ -47,7 +47,7 @@ QUICK = Plan(
     drain_sessions_of_rq=6,
     workers=(1,),
     latency=((50, 0.6),),
-    growth_sizes=(100, 400),
-    growth_events=100,
+    growth_sizes=(800, 1_200),
+    growth_events=800,
     dead_letters=60,
 )
