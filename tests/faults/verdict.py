@@ -12,7 +12,7 @@ from rq.registry import ScheduledJobRegistry
 from sqlalchemy import func, select
 
 from app.domain.errors import IdentityError
-from app.ledger.engine import for_reading
+from app.ledger.engine import for_reading, translates_errors
 from app.ledger.tables import effects, events, sessions, standings, timeline
 from app.queue.model import EFFECTS, EVENTS
 from tests.faults.rig import Rig
@@ -67,6 +67,14 @@ class Verdict:
         )
 
 
+@translates_errors  # which replaces a connection that the test has cut
+def _due(rig: Rig, until: float) -> set[str]:
+    with for_reading(rig.engine).connect() as connection:
+        query = select(effects.c.id)
+        query = query.where(effects.c.status == "pending", effects.c.due <= until)
+        return set(connection.execute(query).scalars())
+
+
 def left(rig: Rig) -> dict[str, int]:
     """What is still to be done, by place; empty once all is quiet."""
     now = time.time()
@@ -77,11 +85,7 @@ def left(rig: Rig) -> dict[str, int]:
     scheduled = ScheduledJobRegistry.key_template.format(EFFECTS.name)
     found["effects scheduled"] = int(rig.redis.zcount(scheduled, "-inf", now + FAR))
     dead = {letter.id for letter in rig.effect_letters}
-    with for_reading(rig.engine).connect() as connection:
-        due = connection.execute(
-            select(effects.c.id).where(effects.c.status == "pending", effects.c.due <= now + FAR)
-        ).scalars()
-        found["effects pending"] = len(set(due) - dead)
+    found["effects pending"] = len(_due(rig, now + FAR) - dead)
     return {place: count for place, count in found.items() if count}
 
 
