@@ -40,8 +40,8 @@ coverage:  ## How much of app/ and workers/ the tests run; fails under the floor
 	$(PYTHON) -m pytest --cov --cov-report= --cov-fail-under=0
 	.venv/bin/coverage report --fail-under=93
 
-bench:  ## The benchmarks of README's table: half an hour, on a machine that does nothing else
-	$(PYTHON) -m tests.benchmarks --json bench.json --svg docs/benchmarks.svg
+bench:  ## All benchmarks: half an hour, on a machine that does nothing else
+	$(PYTHON) -m tests.benchmarks --json bench.json --svg benchmarks.svg
 
 smoke:  ## The benchmarks, too short to measure: does it all still work?
 	$(PYTHON) -m tests.benchmarks --quick
