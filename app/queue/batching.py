@@ -28,7 +28,7 @@ class TakesBatches(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Waiter:
     """A job whose sender waits for the outcome."""
 

@@ -32,11 +32,11 @@ async def read_body(
 
     Raises `too_large` as soon as that is known, BodyTooSlow if the body does not come.
     """
+    if scope.get(BODY_COMPLETE):
+        return await _read_parts(receive, limit, too_large)
     announced = dict(scope["headers"]).get(b"content-length", b"")
     if announced.isdigit() and int(announced.lstrip(b"0")[:12] or 0) > limit:
         raise too_large
-    if scope.get(BODY_COMPLETE):
-        return await _read_parts(receive, limit, too_large)
     try:
         async with asyncio.timeout(BODY_TIMEOUT):
             return await _read_parts(receive, limit, too_large)

@@ -16,8 +16,8 @@ import msgspec
 from app.domain.errors import UnreadableEvent
 from app.domain.event import SessionEvent
 
-# Opening brackets of a delivery that msgspec is given; Stripe's have about twenty. Both parsers give
-# up on deep nesting, each at a depth of its own, which these cannot reach.
+# Opening brackets of a delivery that msgspec is given; Stripe's have about twenty. Both parsers
+# give up on deep nesting, each at a depth of its own, which these cannot reach.
 MAX_BRACKETS = 300
 # Python reads no integer of over 4,300 digits. msgspec would skip one in a field that we drop.
 LONG_NUMBER = 4_000

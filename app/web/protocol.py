@@ -6,7 +6,10 @@ head, trailers, the lines around chunks, and empty lines before a request.
 
 from __future__ import annotations
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from functools import partial
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.web.body import BODY_COMPLETE
 
@@ -18,10 +21,12 @@ MAX_URL = 64 * 1024
 MAX_HEADERS = 100
 # Requests that may be sent ahead on a connection, each before the answer to the one before it.
 MAX_AHEAD = 16
+# In a scope: `send_whole` for its request.
+SEND_WHOLE = "identity.send_whole"
 
 
 class BadHead(Exception):
-    """A request whose head is not taken. The message is for the sender."""
+    """Raised inside the parser, which gives up; what is said to the sender is in `_why`."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -29,22 +34,33 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     _beside_body = 0  # bytes of the current request that are not its body
     _head_complete = False
-    _refusal: str | None = None  # why nothing more is read
+    _why: str | None = None  # what is said to a sender whose request is refused
+    _refused = False  # nothing more is read
+    _idle_since: float | None = None  # on the loop's clock; None while anything is under way
 
     # What the transport calls.
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; all of it counts until the parser says that it is body."""
-        if self._refusal is not None:
+        if self._refused:
             return
+        self._idle_since = None
         self._beside_body += len(data)
         super().data_received(data)
         # Below 0 by bodies of which the next request's head came along: it is counted from here.
         self._beside_body = max(0, self._beside_body)
-        if self._beside_body > MAX_HEAD and self._refusal is None:
+        if self._beside_body > MAX_HEAD and not self._refused:
+            self.logger.warning("Invalid HTTP request received.")
             self.send_400_response("head too large")
 
-    # What the parser calls. What is raised comes to `send_400_response` by way of the parser.
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end of the connection."""
+        super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
+
+    # What the parser calls.
 
     def on_message_begin(self) -> None:
         """A request's first byte."""
@@ -58,7 +74,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._refuse("URL too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header. A trailer is dropped: nobody has asked for it, nor expects it in the head."""
+        """One header. A trailer is dropped: it must not pass for a header of the head."""
         if self._head_complete:
             return
         if len(self.headers) >= MAX_HEADERS:
@@ -74,6 +90,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             self._refuse("there has to be one Host header")
         super().on_headers_complete()
+        cast(dict[str, Any], self.scope)[SEND_WHOLE] = partial(send_whole, self.cycle)
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -83,25 +100,82 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The end of a request."""
         self._beside_body = 0
-        self.scope[BODY_COMPLETE] = True  # type: ignore[typeddict-unknown-key]
+        cast(dict[str, Any], self.scope)[BODY_COMPLETE] = True
         super().on_message_complete()
 
     def _refuse(self, why: str) -> None:
+        """Break off parsing; the parser's caller then calls `send_400_response`."""
         self._why = why
         raise BadHead(why)
 
     def send_400_response(self, msg: str) -> None:
         """Read no more, and close the connection, with 400 if nothing else is to be said on it."""
-        self._refusal = msg
+        self._refused = True
         cycle = self.cycle
-        if cycle is None or cycle.response_complete:
-            super().send_400_response(msg)
-        elif cycle.more_body:  # within this request, which the application waits for
-            cycle.disconnected = True
+        if cycle is not None and not cycle.response_complete:
+            if not cycle.more_body:  # requests that came whole are answered first
+                cycle.keep_alive = False
+                return
+            cycle.disconnected = True  # the application stops waiting for the body
             cycle.message_event.set()
             if self.pipeline or cycle.response_started:
                 self.transport.close()
-            else:
-                super().send_400_response(msg)
-        else:  # requests that came whole are answered first
-            cycle.keep_alive = False
+                return
+        super().send_400_response(self._why or msg)
+
+    # The wait for the next request. uvicorn sets and cancels a timer for each request; one that
+    # goes on, and looks whether the connection is idle when it is due, costs nothing.
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Leave the timer alone."""
+
+    def on_response_complete(self) -> None:
+        """Begin the next request if it has come already, or wait for it."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_again_in(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it has been idle for long enough."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:  # set again by the answer to what is under way
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._look_again_in(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _look_again_in(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            seconds, self.timeout_keep_alive_handler
+        )
+
+
+def send_whole(cycle: RequestResponseCycle, head: bytes, body: bytes) -> bool:
+    """Answer a request by one system call. ASGI's two messages take two, and as much time again.
+
+    `head` is the status line and the headers. False if the answer has to be sent by messages.
+    """
+    if cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
+        return False
+    cycle.response_started = cycle.response_complete = True
+    parts = [head]
+    for name, value in cycle.default_headers:
+        parts += (name, b": ", value, b"\r\n")
+    if not cycle.keep_alive:
+        parts.append(b"connection: close\r\n")
+    parts += (b"\r\n", body)
+    cycle.transport.write(b"".join(parts))
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+    return True

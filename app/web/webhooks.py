@@ -91,7 +91,7 @@ class StripeWebhook:
 
 
 def log_taken(taken: Sequence[tuple[NewJob, str]]) -> None:
-    """One line for all deliveries that one call enqueued; a delivery that came alone has its own."""
+    """One line for all deliveries of one call to Redis, in detail if there is but one."""
     if len(taken) == 1:
         [(job, outcome)] = taken
         log.info("delivery " + outcome, event_id=job.id, type=named(EVENTS, job.payload)["name"])
