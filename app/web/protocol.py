@@ -9,18 +9,21 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.web.body import BODY_COMPLETE
 
 # Bytes of a request that are not its body.
 MAX_HEAD = 96 * 1024
-# Bytes: a reference of 5,000 characters of four bytes, each percent-encoded, is 60,000 of them.
-MAX_URL = 64 * 1024
+# Bytes: as far as the parser counts in a URL. A reference of 5,000 characters of four bytes, each
+# percent-encoded, is 60,000 of them.
+MAX_URL = 64 * 1024 - 1
 # Several times what browsers and proxies send.
 MAX_HEADERS = 100
 # Requests that may be sent ahead on a connection, each before the answer to the one before it.
 MAX_AHEAD = 16
+INVALID = "Invalid HTTP request received."
 # In a scope: `send_whole` for its request.
 SEND_WHOLE = "identity.send_whole"
 
@@ -36,6 +39,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _head_complete = False
     _why: str | None = None  # what is said to a sender whose request is refused
     _refused = False  # nothing more is read
+    _without_upgrade = b""  # the head of a request that offers an upgrade, to be parsed without it
     _idle_since: float | None = None  # on the loop's clock; None while anything is under way
 
     # What the transport calls.
@@ -46,12 +50,27 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             return
         self._idle_since = None
         self._beside_body += len(data)
-        super().data_received(data)
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.logger.warning(INVALID)
+            self.send_400_response(INVALID)
         # Below 0 by bodies of which the next request's head came along: it is counted from here.
         self._beside_body = max(0, self._beside_body)
         if self._beside_body > MAX_HEAD and not self._refused:
-            self.logger.warning("Invalid HTTP request received.")
+            self.logger.warning(INVALID)
             self.send_400_response("head too large")
+
+    def _parse(self, data: bytes) -> None:
+        """Have the parser call what is below. Raises HttpParserError."""
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offered:
+                # The parser would leave the body to the protocol that is offered. None is taken up.
+                data = self._without_upgrade + data[offered.args[0] :]
+                self._without_upgrade = b""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end of the connection."""
@@ -84,9 +103,20 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The end of the head: the request can be answered from here."""
         self._head_complete = True
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            headers = [(name, value) for name, value in self.headers if name != b"upgrade"]
+            lines = [b"%b: %b" % header for header in headers]
+            first = b"%b %b HTTP/1.1" % (self.parser.get_method(), self.url)
+            self._without_upgrade = b"\r\n".join([first, *lines, b"", b""])
+            return
+        if self._beside_body > MAX_HEAD:  # all of what came with the head is in it, so count again
+            lengths = [len(name) + len(value) + 4 for name, value in self.headers]
+            if len(self.url) + sum(lengths) > MAX_HEAD:
+                self._refuse("head too large")
         if len(self.pipeline) >= MAX_AHEAD:
             self._refuse("too many requests ahead")
-        hosts = [name for name, _ in self.headers].count(b"host")
+        names = [name for name, _ in self.headers]
+        hosts = names.count(b"host")
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             self._refuse("there has to be one Host header")
         super().on_headers_complete()
@@ -99,6 +129,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The end of a request."""
+        if self._without_upgrade:
+            return
         self._beside_body = 0
         cast(dict[str, Any], self.scope)[BODY_COMPLETE] = True
         super().on_message_complete()
