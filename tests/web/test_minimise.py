@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from app.domain.errors import UnreadableEvent
 from app.domain.event import SessionEvent
-from app.web import minimise as module
 from app.web.minimise import LONG_NUMBER, MAX_BRACKETS, minimise
 from tests.domain.test_unreadable_events import json_values
 from tests.support.events import event_body, full_body, paths, with_value
@@ -88,7 +87,7 @@ def assert_read_alike(text: str) -> None:
 
 
 def test_a_usual_delivery_never_comes_to_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.json, "loads", lambda text: pytest.fail("json read it"))
+    monkeypatch.setattr("app.web.minimise.json.loads", lambda text: pytest.fail("json read it"))
     for body in BODIES:
         assert minimise(json.dumps(body, indent=2), KEYS) is not None
         assert minimise(json.dumps(body, ensure_ascii=False), KEYS) is not None
