@@ -101,9 +101,13 @@ def keys_of(spec: QueueSpec, worker_name: str) -> list[str]:
     ]
 
 
+# Made once: `json.dumps` makes an encoder for each call.
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def encode(function: str, *arguments: Any) -> str:
     """A call as RQ's JSON serializer writes it."""
-    return json.dumps([function, None, list(arguments), {}], separators=(",", ":"))
+    return _to_json([function, None, list(arguments), {}])
 
 
 class Call(NamedTuple):

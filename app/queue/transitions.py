@@ -102,13 +102,6 @@ class AsyncJobQueue:
             )
         return [_outcome(answer) for answer in cast(list[Any], answers)]
 
-    async def enqueue(self, job: NewJob) -> str:
-        """Take one job. Raises QueueUnavailable, and JobRefused."""
-        (outcome,) = await self.enqueue_all([job])
-        if isinstance(outcome, IdentityError):
-            raise outcome
-        return outcome
-
     async def ping(self) -> None:
         """Raises QueueUnavailable if Redis cannot be reached."""
         with translated_errors():

@@ -10,12 +10,10 @@ import uvicorn
 
 from app.domain.errors import Misconfigured
 from app.settings import WEB_NEEDS, Settings
+from app.web.protocol import BoundedHttpProtocol
 
 # Seconds a stopping server waits for requests: Heroku kills after 30.
 DRAIN_TIMEOUT = 20
-# Bytes of a request's line and headers: a reference of 5,000 characters of four bytes, each
-# percent-encoded, is 60,000 of them.
-MAX_HEAD = 96 * 1024
 # Seconds an idle connection is kept; longer than usual routers keep theirs, so that they close it.
 KEEP_ALIVE_TIMEOUT = 95
 
@@ -35,9 +33,7 @@ def main() -> None:
         host=os.environ.get("HOST", "0.0.0.0"),  # noqa: S104  # a dyno's router is another host
         port=settings.port,
         workers=settings.web_concurrency,
-        # The parser that limits a request's head; the other one takes any number of megabytes.
-        http="h11",
-        h11_max_incomplete_event_size=MAX_HEAD,
+        http=BoundedHttpProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -13,8 +14,10 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from app.logs import configure
+from app.queue.batching import EnqueueBatcher
 from app.settings import WEB_NEEDS, Settings
 from app.stores import open_async_events, open_stores
+from app.web.application import WebApplication
 from app.web.authentication import RequireToken
 from app.web.errors import EXCEPTION_HANDLERS
 from app.web.health import Probes
@@ -22,7 +25,7 @@ from app.web.metrics import Metrics
 from app.web.openapi import openapi
 from app.web.references import ReferenceConvertor, References
 from app.web.verification_sessions import VerificationSessions
-from app.web.webhooks import StripeWebhook
+from app.web.webhooks import PATH, StripeWebhook, log_taken
 
 register_url_convertor("reference", ReferenceConvertor())
 
@@ -35,7 +38,8 @@ def create_app(settings: Settings, now: Callable[[], float] = time.time) -> Star
     # Deliveries and probes ask Redis from the event loop. All else is asked from threads.
     redis, events = open_async_events(settings)
     stores = open_stores(settings)
-    webhook = StripeWebhook(events, settings, now)
+    batcher = EnqueueBatcher(events, report=log_taken)
+    webhook = StripeWebhook(batcher, settings, now)
     references = References(stores, now)
     metrics = Metrics(stores, now)
     probes = Probes(events, stores.ledger)
@@ -46,12 +50,14 @@ def create_app(settings: Settings, now: Callable[[], float] = time.time) -> Star
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
+        await batcher.close()
         await redis.aclose()
         stores.close()
 
-    app = Starlette(
+    app = WebApplication(
+        webhook,
         routes=[
-            Route("/webhooks/stripe", webhook.receive_event, methods=["POST"]),
+            Route(PATH, webhook.receive_event, methods=["POST"]),
             *VerificationSessions(stores, now).routes(middleware=token),
             # Before the other, whose reference would take in the `/redact`.
             Route(
@@ -78,4 +84,9 @@ def from_environment() -> Starlette:
     """The factory that the server calls in each of its processes."""
     settings = Settings.from_environment(os.environ, needed=WEB_NEEDS)
     configure(settings.log_format)
-    return create_app(settings)
+    app = create_app(settings)
+    # What is there by now stays, so no collection need look at it: that takes a tenth of a second,
+    # in which no delivery is answered.
+    gc.collect()
+    gc.freeze()
+    return app

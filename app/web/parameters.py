@@ -38,7 +38,7 @@ async def read_parameters(request: Request) -> dict[str, Any]:
 
     Raises BadParameter, BodyTooLarge, BodyTooSlow.
     """
-    body = await read_body(request, MAX_BODY)
+    body = await read_body(request.scope, request.receive, MAX_BODY)
     try:
         text = body.decode()
     except UnicodeDecodeError:

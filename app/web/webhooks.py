@@ -1,32 +1,31 @@
-"""`POST /webhooks/stripe`: verify, minimise, queue, answer. One round trip to Redis, no SQL."""
+"""`POST /webhooks/stripe`: verify, minimise, queue, answer. One call to Redis, no SQL."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope
 
-from app.domain.errors import BadSignature, JobRefused, QueueUnavailable, UnreadableEvent
+from app.domain.errors import BadSignature, JobRefused, QueueUnavailable
 from app.domain.event import SessionEvent
 from app.logs import get_logger
-from app.queue.model import NewJob, event_job
-from app.queue.transitions import AsyncJobQueue
+from app.queue.model import EVENTS, NewJob, event_job, named
 from app.settings import Settings
 from app.stripe.signatures import verify
 from app.web.body import BodyTooLarge, read_body
+from app.web.minimise import minimise
 
 log = get_logger("webhooks")
 
+PATH = "/webhooks/stripe"
+# In the scope of a delivery that `accept` has refused before Starlette saw it: the exception.
+FAILURE = "identity.failure"
 # Bytes. A reference of 5,000 characters and 50 full metadata values, all escaped, fit twice.
 MAX_BODY = 512 * 1024
-# Deliveries at Redis at once, each on a connection of its own: the client refuses the 101st, and
-# small plans allow 20 in all. One takes a millisecond or less, so the others wait for their turn,
-CONCURRENCY = 8
-# for this many seconds at most: Stripe would not wait for an answer much longer.
-TURN_TIMEOUT = 10
 
 
 class DeliveryTooLarge(BodyTooLarge):
@@ -46,52 +45,56 @@ class DeliveryNotTaken(QueueUnavailable):
         self.event_id = event_id
 
 
+class TakesJobs(Protocol):
+    """What the endpoint needs of a queue."""
+
+    async def enqueue(self, job: NewJob) -> str:
+        """The outcome. Raises QueueUnavailable."""
+
+
 class StripeWebhook:
     """The endpoint that Stripe delivers to."""
 
-    def __init__(self, events: AsyncJobQueue, settings: Settings, now: Callable[[], float]) -> None:
+    def __init__(self, events: TakesJobs, settings: Settings, now: Callable[[], float]) -> None:
         """`events` takes the jobs; `now` gives Unix seconds."""
         self._events = events
         self._secrets = settings.webhook_secrets
         self._metadata_keys = settings.reference_metadata_keys
         self._now = now
-        self._turns = asyncio.Semaphore(CONCURRENCY)
 
     async def receive_event(self, request: Request) -> Response:
-        """200 with the outcome, `ignored` for an event that is not one of ours.
+        """As a route of Starlette's: 200 with the outcome. Raises what `accept` raises, or has."""
+        if FAILURE in request.scope:
+            raise request.scope[FAILURE]
+        return JSONResponse({"outcome": await self.accept(request.scope, request.receive)})
+
+    async def accept(self, scope: Scope, receive: Receive) -> str:
+        """The outcome of one delivery, `ignored` for an event that is not one of ours.
 
         Raises BadSignature, UnreadableEvent, DeliveryTooLarge, BodyTooSlow, DeliveryNotTaken.
         """
-        event = await self._read(request)
+        event = await self._read(scope, receive)
         if event is None:
-            return JSONResponse({"outcome": "ignored"})
+            return "ignored"
         try:
-            outcome = await self._enqueue(event_job(event))
+            return await self._events.enqueue(event_job(event))
         except (QueueUnavailable, JobRefused) as failure:
             raise DeliveryNotTaken(event.id, str(failure)) from failure
-        log.info("delivery " + outcome, event_id=event.id, type=event.name)
-        return JSONResponse({"outcome": outcome})
 
-    async def _read(self, request: Request) -> SessionEvent | None:
-        headers = request.headers.getlist("stripe-signature")
-        if len(headers) != 1:
+    async def _read(self, scope: Scope, receive: Receive) -> SessionEvent | None:
+        signatures = [value for name, value in scope["headers"] if name == b"stripe-signature"]
+        if len(signatures) != 1:
             raise BadSignature("there has to be one Stripe-Signature header")
-        body = await read_body(request, MAX_BODY, DeliveryTooLarge)
-        text = verify(body, headers[0], self._secrets, self._now())
-        try:
-            decoded = json.loads(text)
-        except (ValueError, RecursionError):  # not JSON, a number without end, too deep
-            raise UnreadableEvent("the body is not JSON that can be read") from None
-        return SessionEvent.parse(decoded, self._metadata_keys)
+        body = await read_body(scope, receive, MAX_BODY, DeliveryTooLarge)
+        text = verify(body, signatures[0].decode("latin-1"), self._secrets, self._now())
+        return minimise(text, self._metadata_keys)
 
-    async def _enqueue(self, job: NewJob) -> str:
-        """Enqueue the job in its turn. Raises QueueUnavailable."""
-        try:
-            async with asyncio.timeout(TURN_TIMEOUT):
-                await self._turns.acquire()
-        except TimeoutError:
-            raise QueueUnavailable("Redis is too slow for what comes in") from None
-        try:
-            return await self._events.enqueue(job)
-        finally:
-            self._turns.release()
+
+def log_taken(taken: Sequence[tuple[NewJob, str]]) -> None:
+    """One line for all deliveries of one call to Redis, in detail if there is but one."""
+    if len(taken) == 1:
+        [(job, outcome)] = taken
+        log.info("delivery " + outcome, event_id=job.id, type=named(EVENTS, job.payload)["name"])
+        return
+    counts = Counter(outcome for _, outcome in taken)
+    log.info("deliveries", **counts, event_ids=[job.id for job, _ in taken])

@@ -57,16 +57,16 @@ def at_script(name: str) -> Callable[[str, Die], None]:
 
 def at_enqueue(when: str, die: Die) -> None:
     """The web process' one round trip."""
-    enqueue = AsyncJobQueue.enqueue
+    enqueue_all = AsyncJobQueue.enqueue_all
 
-    async def call(self: AsyncJobQueue, job: Any) -> str:
+    async def call(self: AsyncJobQueue, jobs: Any) -> Any:
         if when == "before":
             die()
-        answer = await enqueue(self, job)
+        answers = await enqueue_all(self, jobs)
         die()
-        return answer
+        return answers
 
-    AsyncJobQueue.enqueue = call  # type: ignore[method-assign]
+    AsyncJobQueue.enqueue_all = call  # type: ignore[method-assign]
 
 
 def at_call(owner: object, name: str) -> Callable[[str, Die], None]:

@@ -6,7 +6,7 @@ import asyncio
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -35,8 +35,11 @@ def enqueue_async(url: str) -> str:
 
     async def run() -> str:
         async with open_async_redis(url) as client:
-            queue = AsyncJobQueue(client, EVENTS)
-            return await queue.enqueue(new("evt_1", client_reference_id="user_1"))
+            job = new("evt_1", client_reference_id="user_1")
+            (outcome,) = await AsyncJobQueue(client, EVENTS).enqueue_all([job])
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
 
     return asyncio.run(run())
 
@@ -221,11 +224,11 @@ def test_the_async_side_answers_as_the_other_one(jobs: JobQueue, valkey: Valkey)
     one_of_each(jobs)
     ids = ["queued", "started", "scheduled", "finished", "failed", "absent", "absent"]
 
-    async def run() -> list[str]:
+    async def run() -> Sequence[object]:
         async with open_async_redis(valkey.url) as client:
             queue = AsyncJobQueue(client, EVENTS)
             await queue.ping()
-            return [await queue.enqueue(new(id, n=1)) for id in ids]
+            return [(await queue.enqueue_all([new(id, n=1)]))[0] for id in ids]
 
     assert asyncio.run(run()) == ["duplicate"] * 4 + ["replayed", "enqueued", "duplicate"]
     assert place(jobs.connection, "absent") == "queued"
@@ -235,9 +238,9 @@ def test_the_async_side_needs_one_round_trip_for_a_job(redis: Redis, valkey: Val
     async def run() -> None:
         async with open_async_redis(valkey.url) as client:
             queue = AsyncJobQueue(client, EVENTS)
-            await queue.enqueue(new("first"))  # connects, and loads the script
+            await queue.enqueue_all([new("first")])  # connects, and loads the script
             redis.echo("begin")
-            await queue.enqueue(new("second"))
+            await queue.enqueue_all([new("second")])
             redis.echo("end")
 
     with open_redis(valkey.url) as watcher, watcher.monitor() as monitor:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hmac
+import re
+from contextlib import suppress
 from hashlib import sha256
+from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import Secret
-from stripe import WebhookSignature
+from stripe import SignatureVerificationError, WebhookSignature
 
 from app.domain.errors import BadSignature
 from app.stripe.signatures import TOLERANCE, verify
@@ -129,3 +132,81 @@ def test_a_refusal_quotes_nothing(body: bytes, told: str) -> None:
     text = str(refusal.value)
     assert not any(part in text for part in ("PLANTED", "whsec", "Jürgen"))
     assert refusal.value.__suppress_context__ or refusal.value.__context__ is None
+
+
+# --- the verdict of Stripe's own package --------------------------------------------------------
+
+PARTS = st.sampled_from(
+    [
+        "t",
+        "t=",
+        "t=1",
+        "v1",
+        "v1=",
+        "v1=a=b",
+        "v0=a",
+        "=",
+        "",
+        "v1 =a",
+        "V1=a",
+        "é",
+        "v1=é",
+        "t=1=2",
+    ]
+)
+
+
+def verdict_of_the_package(body: bytes, header: str, secrets: list[Secret]) -> bool:
+    """Whether it verifies the header, whose time is ours to judge."""
+    for secret in secrets:
+        with suppress(SignatureVerificationError, UnicodeDecodeError, TypeError):
+            WebhookSignature.verify_header(body, header.replace(" ", ""), str(secret), None)
+            return True
+    return False
+
+
+def is_timely(header: str) -> bool:
+    """What we ask for beyond the package, which takes the first `t=` of several, of any age."""
+    times = [part for part in header.replace(" ", "").split(",") if part.startswith("t=")]
+    if len(times) != 1 or not re.fullmatch("t=[0-9]{1,12}", times[0], re.ASCII):
+        return False
+    return abs(NOW - int(times[0][2:])) <= TOLERANCE
+
+
+@settings(deadline=None, max_examples=1_500, database=None)
+@given(
+    body=st.binary(max_size=20) | st.text(max_size=20).map(lambda text: text.encode()),
+    signed_by=st.lists(st.sampled_from(["whsec_a", "whsec_b", "whsec_other", " "]), max_size=3),
+    at=st.integers(-TOLERANCE - 1, TOLERANCE + 1),
+    more=st.lists(PARTS, max_size=3),
+    order=st.randoms(use_true_random=False),
+    glue=st.sampled_from([",", ", ", " ,", ",,"]),
+    changed=st.none() | st.tuples(st.integers(0, 200), st.text(max_size=2)),
+    zeros=st.sampled_from(["", "0", "00"]),
+)
+def test_the_verdict_is_that_of_the_package(
+    body: bytes,
+    signed_by: list[str],
+    at: int,
+    more: list[str],
+    order: Random,
+    glue: str,
+    changed: tuple[int, str] | None,
+    zeros: str,
+) -> None:
+    seconds = int(NOW) + at
+    payload = b"%d." % seconds + body
+    signatures = [hmac.digest(secret.encode(), payload, "sha256").hex() for secret in signed_by]
+    parts = [f"t={zeros}{seconds}", *(f"v1={signature}" for signature in signatures), *more]
+    order.shuffle(parts)
+    header = glue.join(parts)
+    if changed is not None:
+        place = changed[0] % len(header)
+        header = header[:place] + changed[1] + header[place + 1 :]
+    secrets = [Secret("whsec_a"), Secret("whsec_b"), Secret(" ")]
+    try:
+        ours = verify(body, header, secrets, NOW) == body.decode()
+    except BadSignature:
+        ours = False
+    theirs = verdict_of_the_package(body, header, secrets)
+    assert ours == (theirs and header.isascii() and is_timely(header))

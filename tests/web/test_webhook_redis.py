@@ -17,9 +17,9 @@ from redis import Redis
 from starlette.testclient import TestClient
 
 from app.local.valkey import Valkey
+from app.queue import batching
 from app.queue.connection import open_redis
 from app.settings import Settings
-from app.web import webhooks
 from app.web.main import create_app
 from tests.support.events import SENSITIVE, report_body
 from tests.web.deliveries import SECRET, URL, event, signed
@@ -121,7 +121,7 @@ def test_a_burst_is_taken_over_a_few_connections(environment: dict[str, str], re
     assert burst(environment, 300) == {200: 300}
     assert redis.llen("rq:queue:events") == 300
     opened = redis.info("stats")["total_connections_received"] - before
-    assert opened <= webhooks.CONCURRENCY
+    assert opened <= 1  # one call is under way at a time
 
 
 def test_a_burst_at_a_redis_that_is_away_is_answered_503(
@@ -137,12 +137,12 @@ def test_a_delivery_that_cannot_get_its_turn_is_answered_503(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(webhooks, "TURN_TIMEOUT", 0.05)
+    monkeypatch.setattr(batching, "TURN_TIMEOUT", 0.05)
+    monkeypatch.setattr(batching, "MAX_BATCH", 8)
     monkeypatch.setattr("app.queue.connection.SOCKET_TIMEOUT", 0.5)
     with hanging(own_valkey):
-        count = 4 * webhooks.CONCURRENCY
-        assert burst(environment | {"REDIS_URL": own_valkey.url}, count) == {503: count}
-    assert capsys.readouterr().out.count("too slow") == 3 * webhooks.CONCURRENCY
+        assert burst(environment | {"REDIS_URL": own_valkey.url}, 32) == {503: 32}
+    assert capsys.readouterr().out.count("too slow") == 24  # the others' call was under way
 
 
 def test_a_delivery_is_one_round_trip(own_client: TestClient, own_valkey: Valkey) -> None:

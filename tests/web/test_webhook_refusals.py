@@ -21,6 +21,7 @@ from starlette.testclient import TestClient
 from app.domain.event import EVENT_TYPES
 from app.queue.model import NewJob
 from app.settings import Settings
+from app.web.application import WebApplication
 from app.web.errors import EXCEPTION_HANDLERS
 from app.web.main import create_app
 from app.web.webhooks import MAX_BODY, StripeWebhook
@@ -303,11 +304,12 @@ class Taker:
 
 
 TAKER = StripeWebhook(
-    Taker(),  # type: ignore[arg-type]  # all of a queue that a delivery needs
+    Taker(),
     Settings(webhook_secrets=(Secret(SECRET),), reference_metadata_keys=("user_id",)),
     time.time,
 )
-APP = Starlette(
+APP = WebApplication(
+    TAKER,
     routes=[Route(URL, TAKER.receive_event, methods=["POST"])],
     exception_handlers=EXCEPTION_HANDLERS,
 )
