@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from redis import Redis
@@ -60,14 +61,22 @@ class Contestant(ABC):
         return database.events()
 
 
-def length(redis: Redis, key: str) -> int:
-    """Of a list."""
-    return redis.llen(key)
-
-
-def members(redis: Redis, key: str) -> int:
-    """Of a sorted set."""
-    return redis.zcard(key)
+def total(
+    redis: Redis,
+    *,
+    lists: Sequence[str] = (),
+    sorted_sets: Sequence[str] = (),
+    hashes: Sequence[str] = (),
+) -> int:
+    """How much these keys hold at one moment: a job that moves between two reads is in neither."""
+    with redis.pipeline(transaction=True) as pipeline:
+        for key in lists:
+            pipeline.llen(key)
+        for key in sorted_sets:
+            pipeline.zcard(key)
+        for key in hashes:
+            pipeline.hlen(key)
+        return sum(pipeline.execute())
 
 
 def _uvicorn(application: str, site: Site, http: str) -> Command:
@@ -97,7 +106,7 @@ class Bare(Contestant):
 
     def pending(self, redis: Redis) -> int:
         """All that came."""
-        return length(redis, "deliveries")
+        return total(redis, lists=["deliveries"])
 
 
 class Rq(Contestant):
@@ -120,12 +129,12 @@ class Rq(Contestant):
 
     def pending(self, redis: Redis) -> int:
         """Queued, on the way to a worker, and started."""
-        queued = length(redis, "rq:queue:default") + length(redis, "rq:queue:default:intermediate")
-        return queued + members(redis, "rq:wip:default")
+        queued = ["rq:queue:default", "rq:queue:default:intermediate"]
+        return total(redis, lists=queued, sorted_sets=["rq:wip:default"])
 
     def done(self, redis: Redis, database: Database) -> int:
         """RQ's own count: the table has no row for each event."""
-        return members(redis, "rq:finished:default")
+        return total(redis, sorted_sets=["rq:finished:default"])
 
 
 class Celery(Contestant):
@@ -153,7 +162,7 @@ class Celery(Contestant):
 
     def pending(self, redis: Redis) -> int:
         """Queued and not yet acknowledged."""
-        return length(redis, "celery") + redis.hlen("unacked")
+        return total(redis, lists=["celery"], hashes=["unacked"])
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from redis import Redis
 
-from tests.benchmarks.contestants import Contestant, Site, length, members
+from tests.benchmarks.contestants import Contestant, Site, total
 from tests.benchmarks.processes import Command
 
 EVENTS = "events"
@@ -44,8 +44,8 @@ class Product(Contestant):
 
     def pending(self, redis: Redis) -> int:
         """Queued, started, and waiting for another try."""
-        waiting = members(redis, f"rq:wip:{EVENTS}") + members(redis, f"rq:scheduled:{EVENTS}")
-        return length(redis, f"rq:queue:{EVENTS}") + waiting
+        registries = [f"rq:wip:{EVENTS}", f"rq:scheduled:{EVENTS}"]
+        return total(redis, lists=[f"rq:queue:{EVENTS}"], sorted_sets=registries)
 
     def registered(self, redis: Redis) -> int:
         """Event workers that have begun to work."""
@@ -57,4 +57,4 @@ class Product(Contestant):
 
     def dead_letters(self, redis: Redis) -> int:
         """How many there are."""
-        return members(redis, DEAD_LETTERS)
+        return total(redis, sorted_sets=[DEAD_LETTERS])
