@@ -117,12 +117,13 @@ class _Draft:
             self._applied_events.add(observation.event_id)
         before = self._sessions.get(observation.key)
         session = merge(before, observation)
-        touched = {reference_of(before), reference_of(session)} - {None}
-        standings_before = {key: self._standings.get(key) for key in touched if key is not None}
+        own = reference_of(session)
+        standings_before = {
+            key: self._standings.get(key) for key in {reference_of(before), own} if key is not None
+        }
         self._put(before, session)
         for key in sorted(standings_before):
             self._resolve(key, observation)
-        own = reference_of(session)
         standing_before = standing = None
         if own is not None:
             standing_before, standing = standings_before[own], self._standings[own]

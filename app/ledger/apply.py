@@ -6,6 +6,7 @@ references by digest.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from app.domain.change import Policy
+from app.domain.effects import PendingEffect
 from app.domain.reconcile import Applied, Known, Outcome, reconcile
 from app.domain.session import Observation, ReferenceClaim, Session, seen
 from app.domain.snapshot import SessionKey
@@ -96,24 +98,25 @@ def save(
         statements.insert_timeline,
         [rows.timeline_values(key, line) for key, line in outcome.timeline],
     )
-    new = _write(
-        transaction,
-        statements.insert_effects,
-        [rows.effect_values(effect, now) for effect in outcome.effects],
-    )
-    return {row.id for row in new}
+    return insert_effects(transaction, outcome.effects)
+
+
+def insert_effects(transaction: Transaction, effects: Iterable[PendingEffect]) -> set[str]:
+    """Write effects; gives the ids of those that are new."""
+    values = [rows.effect_values(effect, transaction.now) for effect in effects]
+    return {row.id for row in _write(transaction, transaction.statements.insert_effects, values)}
 
 
 def record_discarded(transaction: Transaction, discarded: Iterable[Discarded], why: str) -> None:
     """Write one timeline line for each discarded letter."""
-    # By digest, the order in which references are locked.
-    for one in sorted(discarded, key=lambda one: one.key.digest if one.key else ""):
-        standing = NO_SESSIONS
-        if one.key is not None:
-            (standing,) = _lock_rows(transaction, [one.key]).values()
+    keyed = [(one.key, one) for one in discarded]
+    standings = _lock_rows(transaction, {key for key, _ in keyed if key is not None})
+    lines = []
+    for key, one in keyed:
+        standing = NO_SESSIONS if key is None else standings[key]
         line = rows.discarded_line(standing, one, why, transaction.now)
-        values = rows.timeline_values(one.key, line)
-        _write(transaction, transaction.statements.insert_timeline, [values])
+        lines.append(rows.timeline_values(key, line))
+    _write(transaction, transaction.statements.insert_timeline, lines)
 
 
 def _fresh(observations: Sequence[Observation], new: set[str]) -> list[Observation]:
@@ -152,9 +155,7 @@ def _lock_sessions(
     observations: Sequence[Observation],
 ) -> dict[SessionKey, LockedSession]:
     """Lock the observed sessions; one that was never seen is written."""
-    merged = dict.fromkeys(first_seen, 0)
-    for observation in observations:
-        merged[observation.key] += 1
+    merged = Counter(observation.key for observation in observations)
     values = [
         {**rows.session_values(first_seen[key], transaction.now), "observations": merged[key]}
         for key in sorted(first_seen)

@@ -1,7 +1,7 @@
-"""The statements of `apply`: each takes any number of rows in one parameter list.
+"""The statements of `apply`: each takes any number of rows in one parameter.
 
 A statement whose text grew with its rows would be parsed, planned and kept anew for each number of
-them. So the rows come as one array for each column (PostgreSQL), or as one JSON text (SQLite).
+them. So the rows come as one JSON text.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ class ApplyStatements:
 
 
 def _recordset(columns: Sequence[Column[Any]]) -> Given:
+    """PostgreSQL: `json_to_recordset` of one list of rows."""
     given = (
         func.json_to_recordset(cast(bindparam("rows", type_=Text), JSON))
         .table_valued(*(column(c.name, c.type) for c in columns))
@@ -106,15 +107,6 @@ def _json_rows(columns: Sequence[Column[Any]]) -> Given:
         },
         lambda names, rows: {"rows": json.dumps([[row[name] for name in names] for row in rows])},
     )
-
-
-def _plain(column: Column[Any]) -> Any:
-    """A column's type in an array: JSON travels as its text."""
-    return Text() if isinstance(column.type, JSON) else column.type
-
-
-def _typed(value: ColumnElement[Any], column: Column[Any]) -> ColumnElement[Any]:
-    return cast(value, column.type) if isinstance(column.type, JSON) else value
 
 
 class _Builder:

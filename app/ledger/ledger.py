@@ -197,11 +197,8 @@ class Ledger:
         """Write effects that an operator or the team asks for; gives those that are new."""
         if not effects:
             return []
-        values = [rows.effect_values(effect, now) for effect in effects]
         with self._engine.begin() as connection:
-            insert = self._bulk.insert_effects
-            found = connection.execute(insert.statement, insert.parameters(values))
-            new = set(found.scalars())
+            new = apply.insert_effects(apply.Transaction(connection, self._bulk, now), effects)
         return [effect for effect in effects if effect.id in new]
 
     @translates_errors

@@ -119,7 +119,7 @@ def sessions_of(rows: Sequence[Any]) -> list[Session]:
 
 
 def locked_session(row: Any, merged: Mapping[SessionKey, int]) -> LockedSession:
-    """What `lock_session` returned; `merged` is how many observations it counted for each."""
+    """What `lock_sessions` returned; `merged` is how many observations it counted for each."""
     key = SessionKey(row.id, row.account, row.livemode)
     return LockedSession(
         key=key,
