@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from redis import Redis
-from redis.exceptions import LockError, RedisError
+from redis.exceptions import RedisError
 
 from app.domain.effects import PendingEffect, effect_id
 from app.domain.errors import Retry
@@ -20,6 +20,7 @@ from app.notifications import stream, subscriber
 from app.notifications.callback import Callback, ReceiverGone
 from app.notifications.message import ReferenceChanged
 from app.queue.connection import translated_errors
+from app.queue.locks import locked
 from app.settings import Settings
 
 log = get_logger("notify")
@@ -87,7 +88,10 @@ class Receivers:
             return False
         self._refuse_resting(effect.kind)
         name = f"{effect.kind}:{effect.account}:{effect.livemode}:{effect.reference}"
-        with self._locked(name):
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        busy = Retry(RETRY_AFTER, "another worker is notifying this receiver of this reference")
+        # One worker at a time for a reference and receiver: versions keep their order.
+        with locked(self.redis, f"notify:{digest}", ttl=self.lock_ttl, busy=busy):
             state = self.ledger.notifications.receiver_state(
                 effect.reference,
                 account=effect.account,
@@ -133,22 +137,6 @@ class Receivers:
         log.warning("receiver left alone", receiver=kind, seconds=round(seconds, 1))
         with suppress(RedisError):  # the receiver's failure is the one to raise
             self.redis.set(_resting(kind), "1", px=int(seconds * 1000))
-
-    @contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
-        """One worker at a time for a reference and receiver: versions keep their order."""
-        digest = hashlib.sha256(name.encode()).hexdigest()
-        lock = self.redis.lock(f"identity:notify:{digest}", timeout=self.lock_ttl)
-        with translated_errors():
-            if not lock.acquire(blocking=False):
-                raise Retry(
-                    RETRY_AFTER, "another worker is notifying this receiver of this reference"
-                )
-        try:
-            yield
-        finally:
-            with suppress(LockError, RedisError):  # it has expired, or will
-                lock.release()
 
 
 def _resting(kind: str) -> str:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
-
-from redis.exceptions import LockError, RedisError
 
 from app.domain.effects import PendingEffect, Recheck
 from app.domain.errors import Conflict, QueueUnavailable
@@ -18,6 +15,7 @@ from app.domain.standing import ReferenceKey
 from app.ledger.rows import ReferenceRecord
 from app.operations.apply import apply_observations
 from app.queue.connection import translated_errors
+from app.queue.locks import locked
 from app.stores import Stores
 from app.stripe.client import Answer
 from app.stripe.errors import SessionMissing, StripeUnavailable
@@ -67,7 +65,9 @@ class StartVerification:
         QueueUnavailable if the lock cannot be had; Stripe's errors.
         """
         key = ReferenceKey(request.account, request.livemode, request.reference)
-        with self._locked(key):
+        busy = QueueUnavailable("another start of this reference takes too long")
+        # If the lock expires, the idempotency key still makes one session of two starts.
+        with locked(self._redis, f"start:{key.digest}", ttl=LOCK_TTL, wait=LOCK_WAIT, busy=busy):
             record = self._stores.ledger.read_reference(
                 request.reference, account=request.account, livemode=request.livemode
             )
@@ -130,19 +130,6 @@ class StartVerification:
         # In the ledger before its first event.
         apply_observations([answer.observation], self._stores, now)
         return answer
-
-    @contextmanager
-    def _locked(self, key: ReferenceKey) -> Iterator[None]:
-        lock = self._redis.lock(f"identity:start:{key.digest}", timeout=LOCK_TTL)
-        with translated_errors():
-            if not lock.acquire(blocking=True, blocking_timeout=LOCK_WAIT):
-                raise QueueUnavailable("another start of this reference takes too long")
-        try:
-            yield
-        finally:
-            # If it has expired, or will: the idempotency key still makes one session of two starts.
-            with suppress(LockError, RedisError):
-                lock.release()
 
     def _failures(self, key: ReferenceKey) -> int:
         with translated_errors():

@@ -66,7 +66,8 @@ def _resent(spec: QueueSpec) -> str:
 
 
 def _enqueue_arguments(spec: QueueSpec, jobs: Sequence[NewJob], revives: str) -> list[Any]:
-    arguments = [Job.redis_job_namespace_prefix, spec.name, spec.time_limit, revives]
+    """What `enqueue.lua` takes after the prefix that all scripts take."""
+    arguments: list[Any] = [spec.name, spec.time_limit, revives]
     for job in jobs:
         arguments += (job.id, encode(spec.function, job.payload), job.description, job.delay)
     return arguments
@@ -97,9 +98,8 @@ class AsyncJobQueue:
         and then each job may or may not have been taken. At most MAX_BATCH jobs.
         """
         with translated_errors():
-            answers = await self._enqueue(
-                self._keys, _enqueue_arguments(self._spec, jobs, _resent(self._spec))
-            )
+            arguments = _enqueue_arguments(self._spec, jobs, _resent(self._spec))
+            answers = await self._enqueue(self._keys, [Job.redis_job_namespace_prefix, *arguments])
         return [_outcome(answer) for answer in cast(list[Any], answers)]
 
     async def ping(self) -> None:
@@ -145,10 +145,7 @@ class JobQueue:
     def _enqueue(self, jobs: Iterable[NewJob], revives: str) -> list[str]:
         outcomes: list[str] = []
         for batch in batches(jobs, MAX_BATCH):
-            with translated_errors():
-                answers = self._scripts["enqueue"](
-                    self._keys, _enqueue_arguments(self.spec, batch, revives)
-                )
+            answers = self._run("enqueue", *_enqueue_arguments(self.spec, batch, revives))
             for job, answer in zip(batch, cast(list[Any], answers), strict=True):
                 outcome = _outcome(answer)
                 if isinstance(outcome, IdentityError):

@@ -121,6 +121,7 @@ def test_a_batch_is_one_transaction_and_is_completed_by_one_script(
     context: Context, redis: Redis, scripts: list[str]
 ) -> None:
     enqueue(context, *FIVE)
+    scripts.clear()  # from here on, the worker's
     worker = worker_of(redis, context)
     with transactions(context.stores.engine) as ends:
         assert worker.run_once() == 5
