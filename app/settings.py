@@ -78,7 +78,18 @@ class Settings:
 
         Raises Misconfigured with a line for each that is missing or wrong, all at once.
         """
-        return _Reader(environment, needed).settings()
+        settings, problems = cls.read(environment, needed=needed)
+        if problems:
+            raise Misconfigured(problems)
+        return settings
+
+    @classmethod
+    def read(
+        cls, environment: Mapping[str, str], *, needed: Collection[str] = ()
+    ) -> tuple[Settings, list[str]]:
+        """The same, but with defaults for what is missing or wrong, and a line for each of it."""
+        reader = _Reader(environment, needed)
+        return reader.settings(), reader.problems
 
 
 class _Reader:
@@ -122,8 +133,6 @@ class _Reader:
             )
         if settings.notify_url and not self.environment.get("NOTIFY_SECRET"):
             self.problems.append("NOTIFY_SECRET is not set: what goes to NOTIFY_URL is signed")
-        if self.problems:
-            raise Misconfigured(self.problems)
         return settings
 
     def read(self, name: str, convert: Callable[[str], T], default: T) -> T:

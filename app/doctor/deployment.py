@@ -8,16 +8,11 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from app.domain.errors import Misconfigured
 from app.ledger.engine import LedgerUnavailable
 from app.ledger.ledger import Ledger
 from app.settings import WEB_NEEDS, Settings
 from app.stores import Stores, open_stores
 from app.stripe.client import StripeApi
-
-# Problems of one variable that are about another one's default: DYNO makes a missing DATABASE_URL
-# wrong, and NOTIFY_URL a missing NOTIFY_SECRET.
-DEPENDENT = frozenset({"DYNO", "NOTIFY_URL"})
 
 
 class Skipped(Exception):
@@ -38,8 +33,8 @@ class Deployment:
 
         `now` gives Unix seconds.
         """
-        settings, problems = _read(environment)
-        return cls(open_stores(settings), problems, now)
+        settings, problems = Settings.read(environment, needed=WEB_NEEDS)
+        return cls(open_stores(settings), tuple(problems), now)
 
     @property
     def settings(self) -> Settings:
@@ -77,16 +72,6 @@ class Deployment:
     def close(self) -> None:
         """Close all connections."""
         self.stores.close()
-
-
-def _read(environment: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
-    try:
-        return Settings.from_environment(environment, needed=WEB_NEEDS), ()
-    except Misconfigured as error:
-        problems = tuple(error.problems)
-    left_out = {_variable_of(problem) for problem in problems} | DEPENDENT
-    rest = {name: text for name, text in environment.items() if name not in left_out}
-    return Settings.from_environment(rest), problems
 
 
 def _variable_of(problem: str) -> str:
