@@ -14,8 +14,8 @@ from app.doctor.result import Finding
 from app.domain.event import EVENT_TYPES, TYPE_PREFIX
 from app.stripe.client import StripeApi
 from app.stripe.errors import StripeRefused, StripeUnavailable
+from app.stripe.signatures import WEBHOOK_PATH
 
-PATH = "/webhooks/stripe"
 REDACTED = TYPE_PREFIX + "redacted"
 DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -72,15 +72,15 @@ def check_endpoint(deployment: Deployment) -> Finding:
             raise Skipped(str(failure)) from None
         hint = "Give STRIPE_API_KEY the right to read Webhook Endpoints."
         return Finding(name, "warning", "the key has no right to read it", hint)
-    ours = [one for one in found if _path(one).rstrip("/").endswith(PATH)]
+    ours = [one for one in found if _path(one).rstrip("/").endswith(WEBHOOK_PATH)]
     enabled = [one for one in ours if one.get("status") == "enabled"]
     if not ours:
-        message = f"none of the {len(found)} at Stripe ends in {PATH}"
+        message = f"none of the {len(found)} at Stripe ends in {WEBHOOK_PATH}"
         return Finding(
             name,
             "wrong",
             message,
-            f"Add https://YOUR-HOST{PATH} there with {TYPE_PREFIX}* by name.",
+            f"Add https://YOUR-HOST{WEBHOOK_PATH} there with {TYPE_PREFIX}* by name.",
         )
     if not enabled:
         message = f"{', '.join(_named(one) for one in ours)} is disabled"

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 import requests
@@ -23,6 +22,7 @@ from app.ledger.engine import open_engine
 from app.ledger.migrate import upgrade
 from app.local.signals import hold_stop_signals
 from app.local.valkey import Valkey, free_port
+from app.stripe.signatures import WEBHOOK_PATH
 
 ROOT = Path(__file__).resolve().parents[2]
 # Seconds. Two busy cores need two until a process answers.
@@ -141,7 +141,7 @@ class Stack:
             "sandbox",
             "deploy.sandbox",
             *("--port", self.sandbox.rpartition(":")[2]),
-            *("--webhook", self.web + "/webhooks/stripe", "--secret", first_secret),
+            *("--webhook", self.web + WEBHOOK_PATH, "--secret", first_secret),
             *("--seed", str(self._seed), "--state", str(self.folder / "sandbox.json")),
         )
         self._await(self.sandbox + "/_sandbox/clock", "sandbox")
@@ -177,11 +177,7 @@ class Stack:
 
     def tail(self, lines: int = 20) -> str:
         """The last lines of every log, to show when a temporary folder is gone."""
-        parts = []
-        for log in sorted(self.folder.glob("**/*.log")):
-            last = log.read_text(errors="replace").splitlines()[-lines:]
-            parts.append("\n".join([f"--- {log.name}", *last]))
-        return "\n".join(parts)
+        return tail_of_logs(self.folder, lines)
 
     def stop(self) -> None:
         """Stop workers and web first, then the sandbox, Valkey last. Signals are ignored."""
@@ -203,13 +199,17 @@ class Stack:
     def __enter__(self) -> Stack:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:
         self.stop()
+
+
+def tail_of_logs(folder: Path, lines: int) -> str:
+    """The last lines of every log in a folder."""
+    parts = []
+    for log in sorted(folder.glob("**/*.log")):
+        last = log.read_text(errors="replace").splitlines()[-lines:]
+        parts.append("\n".join([f"--- {log.name}", *last]))
+    return "\n".join(parts)
 
 
 def _refuse_taken(port: int) -> None:

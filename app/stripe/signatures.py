@@ -10,6 +10,8 @@ from starlette.datastructures import Secret
 
 from app.domain.errors import BadSignature
 
+# Where Stripe delivers to.
+WEBHOOK_PATH = "/webhooks/stripe"
 # Stripe's own default: a delivery's time may differ this many seconds from ours, either way.
 TOLERANCE = 300
 # The scheme that counts; the others in a header are of Stripe's past or for its tests.

@@ -8,8 +8,9 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
+from app.stripe.signatures import WEBHOOK_PATH
 from app.web.protocol import SEND_WHOLE
-from app.web.webhooks import FAILURE, PATH, StripeWebhook
+from app.web.webhooks import FAILURE, StripeWebhook
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\ncontent-type: application/json\r\n"
 
@@ -28,13 +29,13 @@ class WebApplication(Starlette):
     """
 
     def __init__(self, webhook: StripeWebhook, **options: Any) -> None:
-        """`options` are Starlette's; its routes have to lead PATH to `receive_event`."""
+        """`options` are Starlette's; its routes have to lead WEBHOOK_PATH to `refuse`."""
         super().__init__(**options)
         self._webhook = webhook
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
+        if scope["type"] == "http" and scope["path"] == WEBHOOK_PATH and scope["method"] == "POST":
             try:
                 outcome = await self._webhook.accept(scope, receive)
             except Exception as failure:

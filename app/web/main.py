@@ -17,6 +17,7 @@ from app.logs import configure
 from app.queue.batching import EnqueueBatcher
 from app.settings import WEB_NEEDS, Settings
 from app.stores import open_async_events, open_stores
+from app.stripe.signatures import WEBHOOK_PATH
 from app.web.application import WebApplication
 from app.web.authentication import RequireToken
 from app.web.errors import EXCEPTION_HANDLERS
@@ -25,7 +26,7 @@ from app.web.metrics import Metrics
 from app.web.openapi import openapi
 from app.web.references import ReferenceConvertor, References
 from app.web.verification_sessions import VerificationSessions
-from app.web.webhooks import PATH, StripeWebhook, log_taken
+from app.web.webhooks import StripeWebhook, log_taken, refuse
 
 register_url_convertor("reference", ReferenceConvertor())
 
@@ -57,7 +58,7 @@ def create_app(settings: Settings, now: Callable[[], float] = time.time) -> Star
     app = WebApplication(
         webhook,
         routes=[
-            Route(PATH, webhook.receive_event, methods=["POST"]),
+            Route(WEBHOOK_PATH, refuse, methods=["POST"]),
             *VerificationSessions(stores, now).routes(middleware=token),
             # Before the other, whose reference would take in the `/redact`.
             Route(

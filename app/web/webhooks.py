@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from app.domain.errors import BadSignature, JobRefused, QueueUnavailable
@@ -21,7 +21,6 @@ from app.web.minimise import minimise
 
 log = get_logger("webhooks")
 
-PATH = "/webhooks/stripe"
 # In the scope of a delivery that `accept` has refused before Starlette saw it: the exception.
 FAILURE = "identity.failure"
 # Bytes. A reference of 5,000 characters and 50 full metadata values, all escaped, fit twice.
@@ -62,12 +61,6 @@ class StripeWebhook:
         self._metadata_keys = settings.reference_metadata_keys
         self._now = now
 
-    async def receive_event(self, request: Request) -> Response:
-        """As a route of Starlette's: 200 with the outcome. Raises what `accept` raises, or has."""
-        if FAILURE in request.scope:
-            raise request.scope[FAILURE]
-        return JSONResponse({"outcome": await self.accept(request.scope, request.receive)})
-
     async def accept(self, scope: Scope, receive: Receive) -> str:
         """The outcome of one delivery, `ignored` for an event that is not one of ours.
 
@@ -88,6 +81,11 @@ class StripeWebhook:
         body = await read_body(scope, receive, MAX_BODY, DeliveryTooLarge)
         text = verify(body, signatures[0].decode("latin-1"), self._secrets, self._now())
         return minimise(text, self._metadata_keys)
+
+
+async def refuse(request: Request) -> Response:
+    """The route of a delivery that `accept` has refused: raises why, for the handlers of errors."""
+    raise request.scope[FAILURE]
 
 
 def log_taken(taken: Sequence[tuple[NewJob, str]]) -> None:

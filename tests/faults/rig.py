@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from types import TracebackType
 
 from redis import Redis
 
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
+from app.local.stack import tail_of_logs
 from app.local.valkey import Valkey, free_port
 from app.queue.backlog import read_backlog
 from app.queue.connection import open_redis
@@ -188,18 +188,9 @@ class Rig:
 
     def tail(self, lines: int = 30) -> str:
         """The last lines of every log, for a test that failed."""
-        told = []
-        for log in sorted(self.folder.glob("*.log")):
-            last = log.read_text(errors="replace").splitlines()[-lines:]
-            told.append("\n".join([f"--- {log.name}", *last]))
-        return "\n".join(told)
+        return tail_of_logs(self.folder, lines)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:
         for process in self._started:
             end(process)
         self.redis.close()

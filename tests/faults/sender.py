@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
-from types import TracebackType
 
 from tests.faults.traffic import Event
 from tests.web.deliveries import signed
@@ -46,12 +45,7 @@ class Sender:
             thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:
         with self._lock:
             self._ending = True
             self._lock.notify_all()

@@ -24,7 +24,7 @@ from app.settings import Settings
 from app.web.application import WebApplication
 from app.web.errors import EXCEPTION_HANDLERS
 from app.web.main import create_app
-from app.web.webhooks import MAX_BODY, StripeWebhook
+from app.web.webhooks import MAX_BODY, StripeWebhook, refuse
 from tests.support.events import event_body
 from tests.web.deliveries import SECRET, URL, event, header, signature, signed
 
@@ -310,7 +310,7 @@ TAKER = StripeWebhook(
 )
 APP = WebApplication(
     TAKER,
-    routes=[Route(URL, TAKER.receive_event, methods=["POST"])],
+    routes=[Route(URL, refuse, methods=["POST"])],
     exception_handlers=EXCEPTION_HANDLERS,
 )
 
