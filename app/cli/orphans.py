@@ -13,13 +13,13 @@ from typing import TextIO
 import click
 from rich.table import Table
 
+from app.cli.options import account_option, chosen_mode, mode_option
 from app.cli.output import format_time, printable, table_console
 from app.cli.stores import environment_stores
 from app.domain.session import Session
 from app.domain.snapshot import LAST_METADATA_KEY, SessionKey
 from app.operations.claim_orphan import Claim, Claims
 from app.operations.show_reference import session_as_json
-from app.stores import Stores
 
 FAILURES = {
     "not_an_orphan": "names another reference already",
@@ -33,13 +33,6 @@ AT_STRIPE = {
     "not_asked": "Stripe was not told: STRIPE_API_KEY is not set, or of the other mode.",
 }
 
-of_mode = click.option(
-    "--live/--test",
-    "live",
-    default=None,
-    help="The sessions' mode; default: that of STRIPE_API_KEY.",
-)
-
 
 @click.group()
 def orphans() -> None:
@@ -51,7 +44,7 @@ def orphans() -> None:
 
 
 @orphans.command("list")
-@of_mode
+@mode_option
 @click.option(
     "--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="Rows shown."
 )
@@ -63,7 +56,7 @@ def list_orphans(live: bool | None, limit: int, after: str, as_json: bool) -> No
     Next: `orphans claim SESSION REFERENCE`.
     """
     with environment_stores() as stores:
-        found = stores.ledger.orphans.list(_mode(stores, live), limit + 1, after)
+        found = stores.ledger.orphans.list(chosen_mode(stores, live), limit + 1, after)
     page, has_more = found[:limit], len(found) > limit
     if as_json:
         data = [{**session_as_json(one), "account": one.snapshot.account} for one in page]
@@ -97,8 +90,8 @@ def _table(sessions: Sequence[Session]) -> Table:
 @click.argument("session", required=False)
 @click.argument("reference", required=False)
 @click.option("--file", "pairs", type=click.File("r", "utf-8-sig"), help="CSV: session,reference.")
-@of_mode
-@click.option("--account", default="", help="The connected account (acct_…) of the sessions.")
+@mode_option
+@account_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each session.")
 def claim(
     session: str | None,
@@ -119,7 +112,7 @@ def claim(
     wanted = _read_pairs(pairs) if pairs is not None else iter([(str(session), str(reference))])
     failed = total = 0
     with environment_stores() as stores:
-        livemode = _mode(stores, live)
+        livemode = chosen_mode(stores, live)
         metadata_key = next(iter(stores.settings.reference_metadata_keys), LAST_METADATA_KEY)
         claims = Claims(stores, metadata_key=metadata_key, now=time.time)
         for session_id, claimed_for in wanted:
@@ -131,10 +124,6 @@ def claim(
         click.echo(f"{total - failed} of {total} sessions count for their references.")
     if failed:
         raise SystemExit(1)
-
-
-def _mode(stores: Stores, live: bool | None) -> bool:
-    return stores.settings.livemode if live is None else live
 
 
 def _read_pairs(file: TextIO) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from app.cli.options import account_option, chosen_mode, mode_option
 from app.cli.output import format_time, printable, table_console
 from app.cli.stores import environment_stores
 from app.domain.fields import usable_reference
@@ -33,15 +34,13 @@ def references() -> None:
 
 @references.command()
 @click.argument("reference")
-@click.option(
-    "--live/--test", "live", default=None, help="The mode; default: that of STRIPE_API_KEY."
-)
-@click.option("--account", default="", help="The connected account (acct_…); default: your own.")
+@mode_option
+@account_option
 @click.option("--json", "as_json", is_flag=True, help="What GET /v1/references answers.")
 def show(reference: str, live: bool | None, account: str, as_json: bool) -> None:
     """Show the standing of REFERENCE (a client_reference_id), its sessions and its timeline."""
     with environment_stores() as stores:
-        livemode = stores.settings.livemode if live is None else live
+        livemode = chosen_mode(stores, live)
         record = _read(stores, reference, account, livemode)
     if record is None:
         raise _unknown(livemode, account)
@@ -57,7 +56,7 @@ def show(reference: str, live: bool | None, account: str, as_json: bool) -> None
 
 @references.command()
 @click.argument("reference")
-@click.option("--account", default="", help="The connected account (acct_…); default: your own.")
+@account_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="What POST /v1/references/…/redact answers.")
 def redact(reference: str, account: str, yes: bool, as_json: bool) -> None:
