@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.domain.errors import UnreadableEvent
 from app.domain.event import EVENT_TYPES, PACKED_FIELDS, SessionEvent
 from app.domain.session import api_answer
+from tests.domain.strategies import FAST, texts
 from tests.support.events import (
     OPENED,
     SENSITIVE,
@@ -21,13 +22,6 @@ from tests.support.events import (
     paths,
     report_body,
     with_value,
-)
-
-FAST = settings(
-    deadline=None,
-    max_examples=120,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
 )
 
 KEPT = {
@@ -46,16 +40,6 @@ KEPT = {
     "report",
     "redaction",
 }
-
-texts = st.text(max_size=8) | st.sampled_from(["\0", "\ud800", "evt_1", "verified", "a b", "1"])
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | texts,
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["id", "code", "status", "type"]) | texts, inner)
-    ),
-    max_leaves=8,
-)
 
 
 def parse(body: Any, *keys: str) -> SessionEvent:

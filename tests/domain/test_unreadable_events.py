@@ -7,13 +7,14 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import UnreadableEvent
 from app.domain.event import SessionEvent
 from app.domain.fields import MAX_TIME
 from app.domain.session import api_answer
+from tests.domain.strategies import FAST, json_values
 from tests.support.events import (
     OPENED,
     at,
@@ -23,23 +24,6 @@ from tests.support.events import (
 )
 
 PATHS = paths(full_body())
-
-FAST = settings(
-    deadline=None,
-    max_examples=120,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-
-texts = st.text(max_size=8) | st.sampled_from(["\0", "\ud800", "evt_1", "verified", "a b", "1"])
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | texts,
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["id", "code", "status", "type"]) | texts, inner)
-    ),
-    max_leaves=8,
-)
 
 
 # --- malformed events -----------------------------------------------------------------------

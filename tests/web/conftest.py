@@ -13,24 +13,11 @@ from starlette.testclient import TestClient
 from app.local.valkey import Valkey
 from app.settings import Settings
 from app.web.main import create_app
-from tests.support.stores import migrated_file
 from tests.web.deliveries import ROLLED, SECRET
 from tests.web.processes import Web, running
 
 TOKEN = "token-of-the-backend"
 OTHER_TOKEN = "token-of-another-one"
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file, to copy."""
-    return migrated_file(tmp_path_factory.mktemp("ledger"))
-
-
-@pytest.fixture
-def database_url(migrated: Path, tmp_path: Path) -> str:
-    """The URL of a migrated ledger without rows."""
-    return f"sqlite:///{shutil.copy(migrated, tmp_path / 'ledger.db')}"
 
 
 def settings_of(redis_url: str, database_url: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.domain.errors import UnreadableEvent
 from app.domain.event import SessionEvent
 from app.web.minimise import LONG_NUMBER, MAX_BRACKETS, minimise
-from tests.domain.test_unreadable_events import json_values
+from tests.domain.strategies import json_values
 from tests.support.events import event_body, full_body, paths, with_value
 
 KEYS = ("user_id",)
