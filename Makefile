@@ -1,10 +1,10 @@
 # What a developer types. `.ci/run` calls the same targets on a clean checkout.
 PYTHON = .venv/bin/python
 
-.PHONY: help install check format lint floors types locks test slow coverage bench smoke
+.PHONY: help install check format lint floors types locks test slow coverage bench smoke audit sbom docs docs-reference docs-serve
 
 help:  ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 install:  ## Make .venv from the lock
 	python3 -m venv .venv
@@ -39,6 +39,22 @@ coverage:  ## How much of app/ and workers/ the tests run; fails under the floor
 	rm -f .coverage .coverage.*
 	$(PYTHON) -m pytest --cov --cov-report= --cov-fail-under=0
 	.venv/bin/coverage report --fail-under=92
+
+docs:  ## The documentation as a site, in build/docs; fails at a dead link
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict --site-dir build/docs
+
+docs-reference:  ## Write the reference pages of settings, commands and HTTP calls from the code
+	$(PYTHON) -m tests.docs.write
+
+docs-serve:  ## The documentation at http://127.0.0.1:8001, built anew at each change
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs serve --dev-addr 127.0.0.1:8001
+
+audit:  ## Known weaknesses of what is locked; says so if the advisories cannot be reached
+	bash .ci/audit
+
+sbom:  ## What a deployment installs, as CycloneDX JSON in sbom.json
+	.venv/bin/uv tool run --quiet --from cyclonedx-bom==7.1.0 cyclonedx-py requirements \
+	  requirements.txt --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json
 
 bench:  ## All benchmarks: half an hour, on a machine that does nothing else
 	$(PYTHON) -m tests.benchmarks --json bench.json --svg benchmarks.svg

@@ -1,11 +1,14 @@
-"""The addresses of the stores: whether one can be used, and what of it may be shown.
+"""The addresses that the settings name: whether one can be used, and what of it may be shown.
 
 The one judge of both, for settings, stores and the doctor. Nothing is connected.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import make_conninfo
@@ -15,6 +18,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+SENTINEL_SCHEMES = ("redis+sentinel://", "rediss+sentinel://")
+SENTINEL_PORT = 26379
 POSTGRES_DRIVER = "postgresql+psycopg"
 # SQLAlchemy's name of the driver, by the scheme that people write.
 DRIVERS = {
@@ -28,10 +33,80 @@ DRIVERS = {
 # No message quotes the address, nor the client's own error, which may quote a part of it.
 
 
+def check_http_url(text: str) -> SplitResult:
+    """The address in its parts. Raises ValueError, which says what is wrong."""
+    problem = "has to be an http:// or https:// address"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(problem) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError(problem)
+    return parts
+
+
+def check_stripe_url(text: str) -> None:
+    """Raises ValueError, which says what is wrong, if the key must not be sent to the address."""
+    parts = check_http_url(text)
+    if parts.scheme == "http" and not _is_this_host(parts.hostname or ""):
+        raise ValueError(
+            "is http:// to another host: whoever is on the way would read the key and people's "
+            "data; use https://"
+        )
+
+
+def _is_this_host(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class SentinelAddress:
+    """`redis+sentinel://[user:password@]host[:26379][,host…]/service[/database][?options]`.
+
+    User and password are Redis'; the sentinels' are the options sentinel_username and
+    sentinel_password. `rediss+sentinel://` speaks TLS to both.
+    """
+
+    hosts: tuple[tuple[str, int], ...]
+    service: str
+    redis_url: str  # all but where Redis is: a redis:// or rediss:// address of another host
+    username: str | None
+    password: str | None
+
+
+def parse_sentinel_url(text: str) -> SentinelAddress:
+    """Raises ValueError, which says what is wrong."""
+    scheme, _, rest = text.partition("+sentinel://")
+    authority, _, path = rest.partition("/")
+    user, at, hosts = authority.rpartition("@")
+    path, _, query = path.partition("?")
+    service, _, database = path.partition("/")
+    try:
+        found = [urlsplit(f"//{host}") for host in hosts.split(",")]
+        addresses = tuple((one.hostname or "", one.port or SENTINEL_PORT) for one in found)
+    except ValueError:
+        addresses = ()
+    if not addresses or not service or not all(host for host, _ in addresses):
+        raise ValueError(
+            "cannot be read: write redis+sentinel://user:password@host:26379,host:26379/service/0"
+        )
+    options = dict(parse_qsl(query))
+    username = options.pop("sentinel_username", None)
+    password = options.pop("sentinel_password", None)
+    url = f"{scheme}://{user}{at}sentinel/{database}?{urlencode(options)}"
+    return SentinelAddress(addresses, unquote(service), url, username, password)
+
+
 def check_redis_url(text: str) -> None:
     """Raises ValueError, which says what is wrong, if Redis' client cannot use the address."""
+    if text.startswith(SENTINEL_SCHEMES):
+        text = parse_sentinel_url(text).redis_url
     if not text.startswith(REDIS_SCHEMES):
-        raise ValueError("has to start with redis://, rediss:// or unix://")
+        raise ValueError("has to start with redis://, rediss://, redis+sentinel:// or unix://")
     try:
         pool = ConnectionPool.from_url(text)
     except ValueError:
@@ -59,6 +134,10 @@ def parse_database_url(text: str) -> URL:
         if url.host or url.username or url.password or url.port:
             raise ValueError("names a host or a user, which SQLite does not have: sqlite:///file")
         return url
+    try:
+        url.get_dialect()().create_connect_args(url)
+    except ArgumentError:
+        raise ValueError("names several hosts, and ports that do not match them") from None
     try:
         make_conninfo("", **{name: str(value) for name, value in url.query.items()})
     except (ProgrammingError, TypeError):

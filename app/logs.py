@@ -1,33 +1,48 @@
-"""Logs as events: one line each, built from ids and codes, with a time in UTC."""
+"""Logs as events: one line each, built from ids and codes, with a time in UTC.
+
+A line has `timestamp`, `level`, `part` and `event`, in this order, and then its own fields, whose
+names say their units. docs/reference/logs.md lists every event.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TextIO
 
 import structlog
+from structlog.typing import EventDict, Processor
+
+# What every line has, in this order.
+HEAD = ("timestamp", "level", "part", "event")
 
 
-def configure(log_format: str, stream: TextIO = sys.stdout) -> None:
+def configure(
+    log_format: str,
+    stream: TextIO = sys.stdout,
+    processors: Sequence[Processor] = (),
+) -> None:
     """Set structlog up for this process, `json` or `text`, and route the libraries' through it.
 
     Libraries log warnings and worse only: RQ's and uvicorn's lines about each job and request hold
-    arguments and addresses.
+    arguments and addresses. `processors` are given each line before it is written.
     """
-    shared: list[structlog.typing.Processor] = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _without_traceback,
+        *processors,
     ]
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
+    last: list[Processor] = (
+        [_in_order, structlog.processors.JSONRenderer()]
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        else [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
     )
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
@@ -35,11 +50,8 @@ def configure(log_format: str, stream: TextIO = sys.stdout) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                renderer,
-            ],
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            foreign_pre_chain=[_name_part, *shared],
         )
     )
     # On the handler too: RQ sets a level on its own loggers, which overrides the root's.
@@ -47,11 +59,22 @@ def configure(log_format: str, stream: TextIO = sys.stdout) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
+    logging.captureWarnings(True)  # Python's own, as of what a library deprecates
 
 
-def _without_traceback(
-    logger: object, name: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
+def _name_part(logger: object, name: str, event: EventDict) -> EventDict:
+    """A library's line names its logger where ours name a part: `uvicorn.error`, `rq.worker`."""
+    record: logging.LogRecord = event["_record"]
+    event["part"] = record.name
+    return event
+
+
+def _in_order(logger: object, name: str, event: EventDict) -> EventDict:
+    """What every line has comes first."""
+    return {**{key: event.pop(key) for key in HEAD if key in event}, **event}
+
+
+def _without_traceback(logger: object, name: str, event: EventDict) -> EventDict:
     """A traceback can quote arguments: a line has the error's class only."""
     event.pop("stack_info", None)
     error = event.pop("exc_info", None)
@@ -68,3 +91,8 @@ def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """A logger whose lines name the part that writes them."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(part=name)
     return logger
+
+
+def iso_time(seconds: float) -> str:
+    """Unix seconds as a log line has them: `2026-05-01T12:00:00Z`."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -6,9 +6,11 @@ has to be up yet, and a process opens its stores after its fork.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 from redis import Redis
 from redis import asyncio as redis_asyncio
@@ -17,12 +19,19 @@ from sqlalchemy import Engine
 from app.domain.errors import Misconfigured
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
+from app.queue.confirming import Durability
 from app.queue.connection import open_async_redis, open_redis
 from app.queue.dead_letters import DeadLetters
+from app.queue.deferred import DeferredJobs
+from app.queue.enqueuing import AsyncJobQueue
 from app.queue.model import EFFECTS, EVENTS
-from app.queue.transitions import AsyncJobQueue, JobQueue
+from app.queue.traced import TracedJobQueue
+from app.queue.transitions import JobQueue
 from app.settings import Settings
 from app.stripe.client import StripeApi, open_stripe
+
+if TYPE_CHECKING:
+    from app.telemetry.spans import Spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,10 @@ class Stores:
         """The dead letters of the queue of this name."""
         return DeadLetters(self.redis, self.queue(name).spec)
 
+    def deferred(self, name: str) -> DeferredJobs:
+        """What waits in the queue of this name to be tried again."""
+        return DeferredJobs(self.redis, self.queue(name).spec)
+
     def require_stripe(self) -> StripeApi:
         """Stripe's API. Raises Misconfigured if there is no key."""
         if self.stripe is None:
@@ -61,20 +74,26 @@ class Stores:
         self.redis.close()
 
 
-def open_stores(settings: Settings, *, patience: float | None = None) -> Stores:
+def open_stores(
+    settings: Settings, *, patience: float | None = None, spans: Spans | None = None
+) -> Stores:
     """The stores of the settings; `patience` is how many seconds the ledger waits for a lock.
 
+    `spans` record what becomes of jobs; None where traces are off.
     Raises Misconfigured if an address cannot be used.
     """
     redis = open_redis(str(settings.redis_url), verify=settings.redis_verify)
     engine = open_engine(str(settings.database_url), patience=patience)
+    queue: Callable[..., JobQueue] = JobQueue
+    if spans is not None:
+        queue = partial(TracedJobQueue, spans=spans)
     return Stores(
         settings=settings,
         redis=redis,
         engine=engine,
-        ledger=Ledger(engine),
-        events=JobQueue(redis, EVENTS),
-        effects=JobQueue(redis, EFFECTS),
+        ledger=Ledger(engine, settings.reverify_after),
+        events=queue(redis, replace(EVENTS, batch=settings.batch)),
+        effects=queue(redis, EFFECTS),
         stripe=open_stripe(settings),
     )
 
@@ -83,6 +102,12 @@ def open_async_events(settings: Settings) -> tuple[redis_asyncio.Redis, AsyncJob
     """The queue of events for the running event loop, and its client, which the caller closes."""
     redis = open_async_redis(str(settings.redis_url), verify=settings.redis_verify)
     return redis, AsyncJobQueue(redis, EVENTS)
+
+
+def open_durability(settings: Settings, calls: redis_asyncio.Redis) -> Durability:
+    """What a 200 promises; `calls` is the client of `open_async_events`. The caller closes it."""
+    waits = open_async_redis(str(settings.redis_url), verify=settings.redis_verify)
+    return Durability(settings.durability, calls, waits)
 
 
 @contextmanager

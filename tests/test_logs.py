@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
+import warnings
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 import structlog
 
-from app.logs import configure, get_logger
+from app.logs import configure, get_logger, iso_time
 
 PLANTED = "PLANTED-VALUE"
 
@@ -25,6 +27,7 @@ def _as_before() -> Iterator[None]:
     yield
     root.handlers = handlers
     root.setLevel(level)
+    logging.captureWarnings(False)
     structlog.reset_defaults()
 
 
@@ -92,13 +95,50 @@ def test_warnings_of_libraries_go_through(stream: io.StringIO) -> None:
     logging.getLogger("library.part").warning("slow by %d s", 3)
     logging.getLogger("library.part").error("gone")
     first, second = lines(stream)
-    assert (first["event"], first["level"], first["logger"]) == (
-        "slow by 3 s",
+    assert "timestamp" in first
+    assert (first["level"], first["part"], first["event"]) == (
         "warning",
         "library.part",
+        "slow by 3 s",
     )
-    assert "timestamp" in first
     assert (second["event"], second["level"]) == ("gone", "error")
+
+
+@pytest.mark.parametrize("name", ["uvicorn.error", "rq.worker", "sqlalchemy.pool", "ours"])
+def test_a_line_has_one_shape_whoever_writes_it(stream: io.StringIO, name: str) -> None:
+    configure("json", stream)
+    if name == "ours":
+        get_logger(name).warning("it happened", a=1)
+    else:
+        logging.getLogger(name).warning("it %s", "happened")
+    (line,) = lines(stream)
+    assert list(line)[:4] == ["timestamp", "level", "part", "event"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", line["timestamp"])
+    assert (line["level"], line["part"], line["event"]) == ("warning", name, "it happened")
+
+
+def test_a_warning_of_pythons_is_a_line_too(stream: io.StringIO) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        configure("json", stream)
+        warnings.warn("this is going to change", UserWarning, stacklevel=1)
+        logging.captureWarnings(False)
+    (line,) = lines(stream)
+    assert (line["level"], line["part"]) == ("warning", "py.warnings")
+    assert "this is going to change" in line["event"]
+
+
+def test_what_a_context_holds_is_in_every_line(stream: io.StringIO) -> None:
+    configure("json", stream)
+    with structlog.contextvars.bound_contextvars(request_id="req_1"):
+        get_logger("web").info("ours")
+        logging.getLogger("library").warning("theirs")
+    get_logger("web").info("outside")
+    assert [line.get("request_id") for line in lines(stream)] == ["req_1", "req_1", None]
+
+
+def test_a_time_in_a_field_is_in_utc() -> None:
+    assert iso_time(1_800_000_000.7) == "2027-01-15T08:00:00Z"
 
 
 @pytest.mark.parametrize("name", ["rq.worker", "uvicorn.error", "uvicorn.access", "stripe"])

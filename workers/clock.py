@@ -1,15 +1,29 @@
-"""What happens by time alone: lost leases, due jobs, effects whose process died, Stripe asked."""
+"""What happens by time alone: lost leases, due jobs, effects whose process died, Stripe asked.
+
+While the workers are paused, the clock puts due jobs, and those of dead workers, back into their
+queue, so that what waits is seen and is done at once afterwards. Nothing else: it asks nobody, and
+leaves the ledger alone, which may be what the pause is for.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
-from app.domain.errors import Permanent, Transient
+from app.domain.errors import Permanent, QueueRefused, QueueUnavailable, Transient
+from app.ledger.engine import LedgerUnavailable
 from app.logs import get_logger
+from app.notifications import stream
+from app.operations.dead_effects import record_dead_effects
 from app.operations.effects import enqueue_unsent
+from app.operations.purge_letters import purge_new_letters
+from app.operations.rescue import rescue
+from app.outages import Outages
+from app.queue.connection import translated_errors
 from workers.context import Context
 from workers.periodic import periodic_tasks
+from workers.suspension import Suspension
 
 log = get_logger("clock")
 
@@ -29,21 +43,35 @@ TASKS_INTERVAL = 5.0
 class Clock:
     """One of any number of clocks: each step is atomic or can be done twice."""
 
-    def __init__(self, context: Context, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """`monotonic` gives seconds for the clock's own rhythm."""
+    def __init__(
+        self,
+        context: Context,
+        monotonic: Callable[[], float] = time.monotonic,
+        outages: Outages | None = None,
+    ) -> None:
+        """`monotonic` gives seconds for the clock's own rhythm. `outages` tells the log."""
         self._context = context
         self._monotonic = monotonic
+        self._outages = outages or Outages(monotonic)
         self._next_effects = self._next_tasks = monotonic()
-        self._tasks = periodic_tasks(context)
+        self._tasks = periodic_tasks(context, self._outages)
+        self._suspension = Suspension(context.stores.redis, "clock")
 
     def run_once(self) -> None:
         """Do all that is due now. What a store cannot take now is tried at the next turn."""
-        for queue in (self._context.stores.events, self._context.stores.effects):
-            self._try(f"rescue {queue.spec.name}", queue.rescue)
+        stores = self._context.stores
+        for queue in (stores.events, stores.effects):
+            self._try(f"rescue {queue.spec.name}", partial(rescue, queue, stores.ledger))
             self._try(f"promote {queue.spec.name}", queue.promote)
+        self._try("look for a pause", self._suspension.look)
+        if self._suspension.on:
+            return
         if self._monotonic() >= self._next_effects:
             self._next_effects = self._monotonic() + EFFECTS_INTERVAL
+            self._try("record dead effects", self.record_dead_effects)
             self._try("enqueue effects", self.enqueue_effects)
+            self._try("purge letters", self.purge_letters)
+            self._try("trim the stream", self.trim_stream)
         if self._monotonic() >= self._next_tasks:
             self._next_tasks = self._monotonic() + TASKS_INTERVAL
             for task in self._tasks:  # they go on beside the ticks, which must not wait for Stripe
@@ -60,10 +88,29 @@ class Clock:
             now=now,
         )
 
+    def record_dead_effects(self) -> int:
+        """Mark in the ledger the effects that died; returns how many."""
+        return record_dead_effects(self._context.stores, int(self._context.now()))
+
+    def purge_letters(self) -> int:
+        """Purge what died while nobody could say whether its session is redacted."""
+        return purge_new_letters(self._context.stores)
+
+    def trim_stream(self) -> None:
+        """Let go of what NOTIFY_STREAM has held for its time."""
+        stores = self._context.stores
+        if stores.settings.notify_stream is not None:
+            with translated_errors():
+                stream.trim(stores.redis, stores.settings.notify_stream, self._context.now())
+
     def _try(self, what: str, step: Callable[[], object]) -> None:
         try:
             step()
+        except (QueueUnavailable, QueueRefused, LedgerUnavailable) as failure:
+            self._outages.failed(what, failure)
         except Transient as error:
-            log.warning("not now", step=what, error=str(error))
+            log.warning("step put off", step=what, error=str(error))
         except Permanent as error:  # the other steps still have to be done
             log.error("step failed", step=what, error=str(error))
+        else:
+            self._outages.succeeded(what)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from app.operations.notify import Receivers
 from app.settings import Settings
 from app.stores import Stores, open_stores
+
+if TYPE_CHECKING:
+    from app.telemetry.spans import Spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +24,13 @@ class Context:
     now: Callable[[], float] = time.time
 
     @classmethod
-    def of(cls, settings: Settings) -> Context:
-        """Raises Misconfigured if SUBSCRIBER cannot be imported."""
+    def of(cls, settings: Settings, spans: Spans | None = None) -> Context:
+        """`spans` record what becomes of jobs; None where traces are off.
+
+        Raises Misconfigured if SUBSCRIBER cannot be imported.
+        """
         # Half of the least time limit that the lease leaves a job (see `Worker.time_limit`).
-        stores = open_stores(settings, patience=settings.lease_seconds / 4)
-        return cls(stores, Receivers.of(settings, stores.ledger, stores.redis, time.time))
+        stores = open_stores(settings, patience=settings.lease_seconds / 4, spans=spans)
+        tally = stores.effects.tally  # the next effect that ends takes it along
+        receivers = Receivers.of(settings, stores.ledger, stores.redis, time.time, tally, spans)
+        return cls(stores, receivers)

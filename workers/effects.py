@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
 
-from app.domain.effects import Cancel, Notify, PendingEffect, Purge, Recheck, Redact
+from app.domain.effects import (
+    REDACT,
+    REDACT_DUE,
+    RETRIEVE,
+    Cancel,
+    Notify,
+    PendingEffect,
+    Purge,
+    Recheck,
+)
 from app.operations.apply import apply_observations
 from app.operations.effects import enqueue_effects
 from app.operations.notify import CALLBACK, STREAM, SUBSCRIBER
+from app.operations.retrieve_sessions import retrieve_session
 from app.operations.sweep import ask_stripe
-from app.queue.dead_letters import DeadLetters
+from app.queue.breaker import Breaker
 from app.stripe.errors import StripeRefused, StripeUnavailable
 from workers.context import Context
+from workers.outcome import Outcome
+from workers.redaction import purge, redact, redact_due
 
-Outcome = Literal["done", "dropped"]
 Runner = Callable[[PendingEffect, Context], Outcome]
 
 
@@ -26,6 +36,12 @@ def recheck(effect: PendingEffect, context: Context) -> Outcome:
     if context.stores.stripe_for(effect.livemode) is None:
         return "dropped"
     return "done" if ask_stripe(effect.session, context.stores, context.now()) else "dropped"
+
+
+def retrieve(effect: PendingEffect, context: Context) -> Outcome:
+    """Ask Stripe for the session that a thin event has named."""
+    retrieve_session(effect, context.stores, context.now())
+    return "done"
 
 
 def cancel(effect: PendingEffect, context: Context) -> Outcome:
@@ -45,40 +61,6 @@ def cancel(effect: PendingEffect, context: Context) -> Outcome:
     return "done"
 
 
-def redact(effect: PendingEffect, context: Context) -> Outcome:
-    """Have the session redacted; one that is being processed is tried again later."""
-    stripe = context.stores.stripe_for(effect.livemode)
-    if stripe is None:
-        return "dropped"
-    answer = stripe.retrieve(effect.session_id, effect.account)
-    if answer.snapshot.redaction is None:
-        if answer.snapshot.status == "processing":
-            raise StripeUnavailable("a session cannot be redacted while it is processing")
-        try:
-            answer = stripe.redact(effect.session_id, effect.account)
-        except StripeRefused:
-            # Stripe redacts from `requires_input` and `verified`: a session that was closed before
-            # anything was given to it holds nothing.
-            if answer.snapshot.status != "canceled":
-                raise
-            return "dropped"
-    apply_observations([answer], context.stores, context.now())
-    return "done"
-
-
-def purge(effect: PendingEffect, context: Context) -> Outcome:
-    """Remove the reference from the redacted session's dead letters: the ledger knows it."""
-    for queue in (context.stores.events, context.stores.effects):
-        for letter in DeadLetters(queue.connection, queue.spec):
-            payload = letter.payload
-            # A notification that waits to be replayed is about the reference itself.
-            notifies = payload.get("kind") in NOTIFICATIONS
-            if payload.get("session_id") == effect.session_id and not notifies:
-                bare = {"reference": None, "reference_source": 0}
-                queue.rewrite(letter.id, [bare.get(name, payload[name]) for name in payload])
-    return "done"
-
-
 def notify(effect: PendingEffect, context: Context) -> Outcome:
     """Notify the one receiver that is configured, or split into one effect for each."""
     parts = context.receivers.split(effect)
@@ -94,15 +76,28 @@ def notify_one(effect: PendingEffect, context: Context) -> Outcome:
     return "done" if context.receivers.notify(effect, int(context.now())) else "dropped"
 
 
+def _asking_stripe(run: Runner) -> Runner:
+    """The runner, but not while Stripe is left alone: what notifies must not wait behind it."""
+
+    def asked(effect: PendingEffect, context: Context) -> Outcome:
+        breaker = Breaker(context.stores.redis, "Stripe", failure=StripeUnavailable)
+        breaker.refuse()
+        with breaker.watched():
+            return run(effect, context)
+
+    return asked
+
+
 # A test holds this to every kind of effect that the domain and the receivers can ask for.
 EFFECT_RUNNERS: dict[str, Runner] = {
-    Recheck.kind: recheck,
-    Cancel.kind: cancel,
-    Redact.kind: redact,
+    Recheck.kind: _asking_stripe(recheck),
+    RETRIEVE: _asking_stripe(retrieve),
+    Cancel.kind: _asking_stripe(cancel),
+    REDACT: _asking_stripe(redact),
+    REDACT_DUE: _asking_stripe(redact_due),
     Purge.kind: purge,
     Notify.kind: notify,
     CALLBACK: notify_one,
     SUBSCRIBER: notify_one,
     STREAM: notify_one,
 }
-NOTIFICATIONS = frozenset({Notify.kind, CALLBACK, SUBSCRIBER, STREAM})

@@ -101,14 +101,14 @@ class Supervisor:
             child=child.name,
             pid=process.pid,
             exit_code=process.exitcode,
-            restart_in=round(child.start_at - now, 1),
+            restart_in_seconds=round(child.start_at - now, 1),
         )
         process.close()
         child.process = None
 
     def _drain(self) -> None:
         processes = [child.process for child in self._children if child.process]
-        log.info("stopping", children=len(processes))
+        log.info("stopping", child_count=len(processes))
         for process in processes:
             if process.is_alive():
                 process.terminate()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
+from app.cli.each_account import require_accounts, skipping_refused
+from app.cli.options import each_account_option
 from app.cli.output import ProgressBar, format_time, resumable_progress
 from app.cli.stores import environment_stores
 from app.domain.durations import DAY, parse_duration
+from app.operations.accounts import accounts_to_ask
 from app.operations.backfill import Backfill, BackfillProgress
 from app.stripe.retrying import RetryingStripe
 
@@ -42,20 +45,40 @@ class Moment(click.ParamType[int]):
 
 @click.command()
 @click.option("--since", type=Moment(), help="Where to start: 3d, or 2026-11-01 (UTC).")
+@each_account_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def backfill(since: int | None, as_json: bool) -> None:
+def backfill(since: int | None, only_account: str | None, as_json: bool) -> None:
     """Queue the events in Stripe's list that neither the ledger nor the queue has.
 
     Continues where the last run ended, or starts at --since; Stripe keeps events for 30 days.
     Missing events are processed like deliveries, so workers have to run. Dead letters stay where
     they are: use `dlq replay`. It can be interrupted and run twice. The clock does the same every
-    five minutes.
+    five minutes, for your own account and each connected one that the ledger has sessions of.
     """
     with environment_stores() as stores, resumable_progress("Backfill") as bar:
         stripe = RetryingStripe(stores.require_stripe(), bar.report)
-        run = Backfill(stripe, stores, now=time.time, report=bar.report)
-        result = follow(run, since, bar)
+        results = []
+        for account in require_accounts(accounts_to_ask(stores, only_account)):
+            run = Backfill(stripe, stores, now=time.time, report=bar.report, account=account)
+            with skipping_refused(account, only_account, bar.report):
+                results.append(follow(run, since, bar))
+        result = total(results)
     click.echo(json.dumps(asdict(result)) if as_json else summary(result, since))
+
+
+def total(results: Sequence[BackfillProgress]) -> BackfillProgress:
+    """The runs of several accounts as one."""
+    if not results:
+        return BackfillProgress(0, 0, 0)
+    return BackfillProgress(
+        since=min(result.since for result in results),
+        until=max(result.until for result in results),
+        reached=max(result.reached for result in results),
+        events=sum(result.events for result in results),
+        missing=sum(result.missing for result in results),
+        missed=sum(result.missed for result in results),
+        unreadable=sum(result.unreadable for result in results),
+    )
 
 
 def follow(

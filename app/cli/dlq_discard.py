@@ -7,7 +7,7 @@ import time
 
 import click
 
-from app.cli.dlq_options import chosen_letters, selection_options
+from app.cli.dlq_options import chosen_letters, chosen_queue, selection_options
 from app.cli.stores import environment_stores
 from app.operations.dlq.discard import discard as discard_letters
 from app.operations.dlq.selection import Selection
@@ -20,7 +20,12 @@ from app.operations.dlq.selection import Selection
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def discard(
-    ids: tuple[str, ...], selection: Selection, queue: str, why: str, yes: bool, as_json: bool
+    ids: tuple[str, ...],
+    selection: Selection,
+    queue: str | None,
+    why: str,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Remove dead letters for good: those of IDS, or all that match the filters.
 
@@ -32,7 +37,8 @@ def discard(
     if not why.strip():
         raise click.UsageError("--why needs a reason: the timeline shows it")
     with environment_stores() as stores:
-        letters, _ = chosen_letters(stores, queue, ids, selection, strict=True)
+        chosen = chosen_queue(stores, queue, ids)
+        letters, _ = chosen_letters(stores, chosen, ids, selection, strict=True)
         counted = {letter.id for letter in letters}
         if not counted:
             click.echo(json.dumps({"discarded": 0}) if as_json else "No dead letters like that.")
@@ -40,8 +46,8 @@ def discard(
         if not yes:
             click.confirm(f"Discard {len(counted)} dead letter(s) for good?", abort=True, err=True)
         # A letter that died after the count was not agreed to.
-        agreed = (letter for letter in stores.dead_letters(queue) if letter.id in counted)
+        agreed = (letter for letter in stores.dead_letters(chosen) if letter.id in counted)
         discarded = discard_letters(
-            stores.queue(queue), stores.ledger, agreed, why, int(time.time())
+            stores.queue(chosen), stores.ledger, agreed, why, int(time.time())
         )
     click.echo(json.dumps({"discarded": discarded}) if as_json else f"{discarded} discarded.")

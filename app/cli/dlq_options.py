@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from functools import wraps
 from typing import Any
@@ -13,10 +13,11 @@ import click
 from app.domain.durations import parse_duration
 from app.operations.dlq.selection import Selection
 from app.queue.dead_letters import DeadLetter
+from app.queue.deferred import DeferredJob
 from app.queue.model import EFFECTS, EVENTS
+from app.queue.registry import queues_of
+from app.queue.retry_policy import REASONS
 from app.stores import Stores
-
-REASONS = ("permanent_error", "attempts_exhausted", "timed_out", "crashed_worker")
 
 
 class Age(click.ParamType[float]):
@@ -37,9 +38,11 @@ class Age(click.ParamType[float]):
 queue_option = click.option(
     "--queue",
     type=click.Choice([EVENTS.name, EFFECTS.name]),
-    default=EVENTS.name,
-    show_default=True,
-    help="Dead letters of Stripe's events, or of the effects that follow them.",
+    help="Of Stripe's events, or of the effects that follow them; default: that of the ids, "
+    f"or {EVENTS.name}.",
+)
+deferred_option = click.option(
+    "--deferred", is_flag=True, help="Not what is dead, but what waits to be tried again by itself."
 )
 
 
@@ -50,13 +53,16 @@ def selection_options(command: Callable[..., None]) -> Callable[..., None]:
     def with_selection(**options: Any) -> None:
         names = [field.name for field in fields(Selection)]
         selection = Selection(**{name: options.pop(name) for name in names})
+        if selection.purpose is not None and selection.reference is None:
+            raise click.UsageError("--purpose goes with --reference")
         command(selection=selection, **options)
 
     wrapped: Callable[..., None] = with_selection
     for option in (
-        click.option("--younger-than", type=Age(), help="Died at most this long ago: 2h."),
-        click.option("--older-than", type=Age(), help="Died at least this long ago: 3d."),
+        click.option("--younger-than", type=Age(), help="Failed last at most this long ago: 2h."),
+        click.option("--older-than", type=Age(), help="Failed last at least this long ago: 3d."),
         click.option("--session", help="Of this VerificationSession, vs_…"),
+        click.option("--purpose", help="Of this purpose of --reference (PURPOSE_METADATA_KEY)."),
         click.option("--reference", help="Of this client_reference_id."),
         click.option("--status", help="Of a session with this status."),
         click.option("--reason", type=click.Choice(REASONS), help="Died for this reason."),
@@ -64,6 +70,31 @@ def selection_options(command: Callable[..., None]) -> Callable[..., None]:
     ):
         wrapped = option(wrapped)
     return wrapped
+
+
+def chosen_queue(stores: Stores, named: str | None, ids: Sequence[str] = ()) -> str:
+    """The queue that is meant: the one that was named, else that of the ids, else `events`.
+
+    What Redis no longer holds is told by its form: an effect's id is that of its cause, and `-`
+    with its kind. Raises UsageError if the ids are of both queues.
+    """
+    if named is not None:
+        return named
+    known = zip(ids, queues_of(stores.redis, ids), strict=True)
+    queues = {id: found or (EFFECTS.name if "-" in id else EVENTS.name) for id, found in known}
+    if len(set(queues.values())) > 1:
+        parts = [next(id for id in ids if queues[id] == q) for q in (EVENTS.name, EFFECTS.name)]
+        raise click.UsageError(
+            f"{parts[0]} is an event and {parts[1]} an effect: name those of one kind at a time"
+        )
+    return next(iter(queues.values()), EVENTS.name)
+
+
+def other_queue(stores: Stores) -> str:
+    """A line for who has named no queue, where effects have dead letters; else ""."""
+    count = len(stores.dead_letters(EFFECTS.name))
+    option = f"--queue {EFFECTS.name}"
+    return f"{count} dead letter(s) of effects: add {option}." if count else ""
 
 
 def chosen_letters(
@@ -78,8 +109,7 @@ def chosen_letters(
     if not ids:
         total = len(letters) if selection == Selection() else None
         return selection.of(letters, time.time()), total
-    if selection != Selection():
-        raise click.UsageError("name the letters by id or by filters, not by both")
+    _refuse_both(selection)
     found = {id: letters.find(id) for id in ids}
     missing = [id for id, letter in found.items() if letter is None]
     statuses = stores.queue(queue).statuses(missing)
@@ -88,6 +118,33 @@ def chosen_letters(
     if unknown:
         raise click.ClickException(f"not among the dead letters of {queue}: {', '.join(unknown)}")
     for id in missing:
-        click.echo(f"{id} is dead no more ({statuses[id] or 'applied'}): left alone", err=True)
+        if statuses[id] == "scheduled":
+            told = f"{id} is tried again by itself: left alone (--deferred tries it now)"
+        else:
+            told = f"{id} is dead no more ({statuses[id] or 'applied'}): left alone"
+        click.echo(told, err=True)
     dead = [letter for letter in found.values() if letter is not None]
     return iter(dead), len(dead)
+
+
+def chosen_deferred(
+    stores: Stores, queue: str, ids: tuple[str, ...], selection: Selection
+) -> Iterator[DeferredJob]:
+    """What waits to be tried again, of these ids or of the selection.
+
+    An id that does not wait is skipped, and told.
+    """
+    jobs = stores.deferred(queue)
+    if not ids:
+        return selection.of(jobs, time.time())
+    _refuse_both(selection)
+    found = {id: jobs.find(id) for id in ids}
+    statuses = stores.queue(queue).statuses([id for id, job in found.items() if job is None])
+    for id, status in statuses.items():
+        click.echo(f"{id} does not wait to be tried again ({status or 'not in Redis'})", err=True)
+    return iter([job for job in found.values() if job is not None])
+
+
+def _refuse_both(selection: Selection) -> None:
+    if selection != Selection():
+        raise click.UsageError("name the letters by id or by filters, not by both")

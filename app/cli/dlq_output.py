@@ -16,17 +16,16 @@ from app.operations.dlq.preview import Preview
 from app.operations.dlq.replay import ReplayProgress
 from app.operations.dlq.selection import age_of
 from app.queue.dead_letters import DeadLetter
+from app.queue.deferred import DeferredJob
 from app.queue.model import EVENTS
+from app.queue.registry import moment_of
 
 MAX_REFERENCE = 40  # characters of a reference in a row
 
 
 def letters_table(letters: Sequence[DeadLetter], now: float) -> Table:
     """One row for each letter; `now` is in Unix seconds."""
-    table = Table(box=None)
-    for heading in ("id", "reason", "error", "tries", "age", "session", "reference"):
-        # An id is never folded, so that it can be copied.
-        table.add_column(heading, overflow="fold", no_wrap=heading == "id")
+    table = _jobs_table("id", "reason", "error", "tries", "age", "session", "reference")
     for letter in letters:
         row = _cells(
             letter.id,
@@ -38,6 +37,31 @@ def letters_table(letters: Sequence[DeadLetter], now: float) -> Table:
             str(letter.payload.get("reference") or "-")[:MAX_REFERENCE],
         )
         table.add_row(*row)
+    return table
+
+
+def deferred_table(jobs: Sequence[DeferredJob], now: float) -> Table:
+    """One row for each job that waits; `now` is in Unix seconds."""
+    table = _jobs_table("id", "error", "tries", "failing for", "next try", "session", "reference")
+    for job in jobs:
+        row = _cells(
+            job.id,
+            job.error_class,
+            str(job.attempts),
+            format_duration(max(0.0, now - moment_of(job.first_failed_at, now))),
+            format_duration(max(0.0, moment_of(job.next_try_at, now) - now)),
+            str(job.payload.get("session_id") or "-"),
+            str(job.payload.get("reference") or "-")[:MAX_REFERENCE],
+        )
+        table.add_row(*row)
+    return table
+
+
+def _jobs_table(*headings: str) -> Table:
+    table = Table(box=None)
+    for heading in headings:
+        # An id is never folded, so that it can be copied.
+        table.add_column(heading, overflow="fold", no_wrap=heading == "id")
     return table
 
 
@@ -62,7 +86,7 @@ def show_previews(previews: Sequence[Preview]) -> None:
         table.add_column(heading, overflow="fold")
     for preview in sorted(previews, key=lambda preview: not preview.changes):
         row = _cells(
-            "(no reference)" if preview.reference is None else preview.reference[:MAX_REFERENCE],
+            _reference_cell(preview),
             mode_name(preview.livemode),
             str(preview.letters),
             _standing_cell(preview.before),
@@ -80,6 +104,13 @@ def show_previews(previews: Sequence[Preview]) -> None:
 def _cells(*cells: str) -> list[Text]:
     """Literal text: in a string, rich would take a [reference] for markup."""
     return [Text(printable(cell)) for cell in cells]
+
+
+def _reference_cell(preview: Preview) -> str:
+    if preview.reference is None:
+        return "(no reference)"
+    purpose = f" ({preview.purpose})" if preview.purpose else ""
+    return preview.reference[:MAX_REFERENCE] + purpose
 
 
 def _standing_cell(standing: Standing | None) -> str:

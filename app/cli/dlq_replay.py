@@ -6,18 +6,24 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
 import click
 
-from app.cli.dlq_options import chosen_letters, selection_options
+from app.cli.dlq_options import (
+    chosen_deferred,
+    chosen_letters,
+    chosen_queue,
+    deferred_option,
+    selection_options,
+)
 from app.cli.dlq_output import replay_summary, show_previews
 from app.cli.output import progress_bar
 from app.cli.stores import environment_stores
 from app.domain.errors import Transient
-from app.operations.dlq.preview import preview
+from app.operations.dlq.preview import Preview, preview
 from app.operations.dlq.replay import STALL_TIMEOUT, Replay, ReplayProgress
-from app.operations.dlq.selection import Selection
-from app.queue.dead_letters import DeadLetter
+from app.operations.dlq.selection import FailedJob, Selection
 from app.queue.model import EVENTS
 from app.stores import Stores
 
@@ -25,13 +31,15 @@ from app.stores import Stores
 @click.command()
 @click.argument("ids", nargs=-1)
 @selection_options
+@deferred_option
 @click.option("--dry-run", is_flag=True, help="Show what would change, by reference; do nothing.")
 @click.option("--rate", type=click.FloatRange(min=0.1), help="Letters a second at most.")
 @click.option("--json", "as_json", is_flag=True, help="JSON objects, one a line.")
 def replay(
     ids: tuple[str, ...],
     selection: Selection,
-    queue: str,
+    queue: str | None,
+    deferred: bool,
     dry_run: bool,
     rate: float | None,
     as_json: bool,
@@ -42,24 +50,35 @@ def replay(
     undoes a newer standing. It can be interrupted with Ctrl-C and run twice: what was put back
     goes on, and the next run takes the rest. Waits for the workers and reports the outcomes.
 
+    With --deferred: what waits to be tried again is tried now, each once. It counts as one of its
+    20 attempts.
+
     Exit code 1 if a letter failed again, no worker ran, or it was interrupted.
     """
-    if dry_run and queue != EVENTS.name:
-        raise click.UsageError("--dry-run is for events: effects change no standing")
+    if deferred and selection.reason is not None:
+        raise click.UsageError("--reason is for dead letters: what is deferred has died of none")
     with environment_stores() as stores:
-        letters, total = chosen_letters(stores, queue, ids, selection)
+        chosen = chosen_queue(stores, queue, ids)
+        if dry_run and chosen != EVENTS.name:
+            raise click.UsageError("--dry-run is for events: effects change no standing")
+        total: int | None = None
+        letters: Iterator[FailedJob]
+        if deferred:
+            letters = chosen_deferred(stores, chosen, ids, selection)
+        else:
+            letters, total = chosen_letters(stores, chosen, ids, selection)
         if dry_run:
             _preview(letters, stores, as_json)
             return
-        run = Replay(stores.queue(queue), stores.ledger, rate=rate)
+        run = Replay(stores.queue(chosen), stores.ledger, deferred=deferred, rate=rate)
         complete = _replay(run, letters, total)
     result = run.so_far
-    click.echo(json.dumps(asdict(result)) if as_json else replay_summary(result, queue))
+    click.echo(json.dumps(asdict(result)) if as_json else replay_summary(result, chosen))
     if not complete or result.failed_again or result.waiting:
         raise SystemExit(1)
 
 
-def _replay(run: Replay, letters: Iterator[DeadLetter], total: int | None) -> bool:
+def _replay(run: Replay, letters: Iterator[FailedJob], total: int | None) -> bool:
     """Replay with progress on standard error. False if it was interrupted, or no worker runs."""
     try:
         with progress_bar("Replaying", total) as bar:
@@ -87,10 +106,10 @@ def _replay(run: Replay, letters: Iterator[DeadLetter], total: int | None) -> bo
     return not run.so_far.stalled
 
 
-def _preview(letters: Iterator[DeadLetter], stores: Stores, as_json: bool) -> None:
+def _preview(letters: Iterator[FailedJob], stores: Stores, as_json: bool) -> None:
     count = 0
 
-    def counted() -> Iterator[DeadLetter]:
+    def counted() -> Iterator[FailedJob]:
         nonlocal count
         for letter in letters:
             count += 1
@@ -100,8 +119,14 @@ def _preview(letters: Iterator[DeadLetter], stores: Stores, as_json: bool) -> No
     unreadable = count - sum(one.letters for one in previews)
     if as_json:
         for one in previews:
-            click.echo(json.dumps({**asdict(one), "changes": one.changes}))
+            click.echo(json.dumps(_as_json(one)))
     else:
         show_previews(previews)
     if unreadable:
         click.echo(f"{unreadable} letter(s) no version can read: they would fail again.", err=True)
+
+
+def _as_json(one: Preview) -> dict[str, Any]:
+    standings = {"before": one.before, "after": one.after}
+    shown = {when: found and found._asdict() for when, found in standings.items()}
+    return {**asdict(one), **shown, "changes": one.changes}

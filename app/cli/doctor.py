@@ -20,8 +20,8 @@ COLOURS = {"ok": "green", "warning": "yellow", "wrong": "red"}
 def doctor(as_json: bool) -> None:
     """Check settings, Redis, workers, database, clocks, keys and Stripe's webhook endpoint.
 
-    Run it where the product runs, with its environment. It changes nothing. Exit code 1 if
-    something is wrong; warnings alone give 0.
+    Run it where the product runs, with its environment. It writes to both stores and takes that
+    back. Exit code 1 if something is wrong; warnings alone give 0.
     """
     findings = examine(os.environ)
     if as_json:

@@ -16,12 +16,17 @@ from app.cli.import_ import import_
 from app.cli.migrate import migrate
 from app.cli.notify import notify
 from app.cli.orphans import orphans
+from app.cli.queue import queue
 from app.cli.references import references
+from app.cli.references_allow import allow
+from app.cli.references_forget import forget
 from app.cli.sweep import sweep
 from app.domain.errors import IdentityError, Misconfigured
+from app.version import version
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(version(), message="%(prog)s %(version)s")
 def identity() -> None:
     """Keeps your record of each user in step with Stripe Identity.
 
@@ -33,6 +38,7 @@ for command in (
     demo,
     dev,
     migrate,
+    queue,
     dlq,
     doctor,
     notify,
@@ -43,6 +49,8 @@ for command in (
     references,
 ):
     identity.add_command(command)
+references.add_command(allow)
+references.add_command(forget)
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ import os
 import click
 
 from app.ledger.engine import open_engine
-from app.ledger.migrate import head, upgrade
-from app.settings import Settings
+from app.ledger.migrate import current, head, is_later, upgrade
+from app.settings import LEDGER_NEEDS, Settings
 
 
 @click.command()
@@ -18,17 +18,24 @@ def migrate(as_json: bool) -> None:
     """Create or upgrade the ledger's tables in DATABASE_URL.
 
     Safe to run twice, and by several processes at once: the release process of every deploy runs
-    it before the new version starts.
+    it before the new version starts. What a later version has upgraded is left as it is, so that
+    an upgrade can be undone.
     """
-    settings = Settings.from_environment(os.environ)
+    settings = Settings.from_environment(os.environ, needed=LEDGER_NEEDS)
     engine = open_engine(str(settings.database_url))
     try:
         applied = upgrade(engine)
+        revision = current(engine)
     finally:
         engine.dispose()
     if as_json:
-        click.echo(json.dumps({"applied": applied, "revision": head()}))
+        click.echo(json.dumps({"applied": applied, "revision": revision}))
     elif applied:
         click.echo(f"The ledger was brought to {head()}: {', '.join(applied)}.")
+    elif is_later(revision):
+        click.echo(
+            f"The ledger is at {revision}, of a later version than this one, which needs {head()}: "
+            "it is left as it is."
+        )
     else:
         click.echo(f"The ledger is at {head()} already.")

@@ -65,7 +65,8 @@ def _try(send: Callable[[ReferenceChanged], object], message: ReferenceChanged) 
     except JobTimeoutException:
         return False, f"took longer than {EFFECTS.time_limit} s"
     if isinstance(answer, Delivery):
-        return True, f"{answer.status} in {answer.seconds} s"
+        warning = ", unencrypted: use https://" if answer.unencrypted else ""
+        return True, f"{answer.status} in {answer.seconds} s{warning}"
     return True, "took it"
 
 

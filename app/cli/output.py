@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 import click
@@ -17,6 +19,22 @@ def table_console() -> Console:
     """Standard output. If it is not a terminal, each row is one line, for other programs."""
     console = Console()
     return console if console.is_terminal else Console(width=MAX_WIDTH)
+
+
+def say(text: str) -> None:
+    """Print it. Raises ClickException if nobody takes it: a closed pipe, a full disk."""
+    try:
+        click.echo(text)
+    except OSError as error:
+        # What is left in the buffer would fail once more when Python exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.ClickException(f"standard output: {error.strerror}") from None
+
+
+def say_if_heard(text: str) -> None:
+    """Print it, if anybody is there: Ctrl-C has ended the other side of a pipe as well."""
+    with suppress(click.ClickException):
+        say(text)
 
 
 class ProgressBar:

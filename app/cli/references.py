@@ -1,30 +1,30 @@
-"""`identity references`: a user's standing and its history, and the redaction of their sessions."""
+"""`identity references`: a user's standing and its history, refresh and redaction."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 
 import click
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.options import account_option, chosen_mode, mode_option
+from app.cli.options import account_option, chosen_mode, mode_option, purpose_option
 from app.cli.output import format_time, printable, table_console
 from app.cli.stores import environment_stores
 from app.domain.fields import usable_reference
 from app.domain.modes import mode_name
-from app.domain.standing import Standing
+from app.domain.standing import ReferenceKey, Standing
 from app.ledger.rows import ReferenceRecord
-from app.operations.redact_reference import redact_reference
+from app.operations.redact_reference import find_sessions, request_redactions
+from app.operations.refresh_reference import Refreshed, refresh_reference
 from app.operations.show_reference import as_json as record_as_json
 from app.operations.show_reference import unknown_reference
 from app.stores import Stores
 
 # Fields of a standing that are times.
-TIMES = ("since", "verified_at")
+TIMES = ("since", "verified_at", "verified_until")
 
 
 @click.group()
@@ -36,18 +36,21 @@ def references() -> None:
 @click.argument("reference")
 @mode_option
 @account_option
+@purpose_option
 @click.option("--json", "as_json", is_flag=True, help="What GET /v1/references answers.")
-def show(reference: str, live: bool | None, account: str, as_json: bool) -> None:
+def show(reference: str, live: bool | None, account: str, purpose: str, as_json: bool) -> None:
     """Show the standing of REFERENCE (a client_reference_id), its sessions and its timeline."""
     with environment_stores() as stores:
         livemode = chosen_mode(stores, live)
-        record = _read(stores, reference, account, livemode)
-    if record is None:
-        raise _unknown(livemode, account)
+        record = _read(stores, reference, account, livemode, purpose)
+        if record is None:
+            raise _unknown(livemode, account, _purposes(stores, reference, account, livemode))
     if as_json:
         click.echo(json.dumps(record_as_json(record)))
         return
-    click.echo(f"{printable(record.client_reference_id)} ({mode_name(livemode)} mode)\n")
+    for_purpose = f", for {purpose}" if purpose else ""
+    name = printable(record.client_reference_id)
+    click.echo(f"{name} ({mode_name(livemode)} mode{for_purpose})\n")
     _show_standing(record.standing)
     console = table_console()
     console.print(_sessions(record))
@@ -60,29 +63,32 @@ def show(reference: str, live: bool | None, account: str, as_json: bool) -> None
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="What POST /v1/references/…/redact answers.")
 def redact(reference: str, account: str, yes: bool, as_json: bool) -> None:
-    """Redact every session of REFERENCE at Stripe. This cannot be undone.
+    """Redact every session of REFERENCE at Stripe, for every purpose. This cannot be undone.
 
-    In the mode of STRIPE_API_KEY. Asks first. The workers do it, and a session that is being
-    processed waits until Stripe has decided; Stripe takes up to four days. The standing keeps the
-    outcome, and shows that it was redacted.
+    In the mode of STRIPE_API_KEY. It lists the user's sessions at Stripe, so that those whose
+    events never came are redacted too, and asks you first. The workers do it, and a session that is
+    being processed waits until Stripe has decided; Stripe takes up to four days. The standing keeps
+    the outcome, and shows that it was redacted.
     """
     with environment_stores() as stores:
         stores.require_stripe()
         livemode = stores.settings.livemode
-        record = _read(stores, reference, account, livemode)
-        if record is None or not record.sessions:
-            raise _unknown(livemode, account)
-        if not yes and any(session.snapshot.redaction is None for session in record.sessions):
-            question = (
-                f"Redact {len(record.sessions)} session(s) of {printable(reference)} for good?"
-            )
-            click.confirm(f"{question} ({mode_name(livemode)} mode)", abort=True, err=True)
-        redactions = redact_reference(
-            stores, reference, account=account, livemode=livemode, now=int(time.time())
+        usable = usable_reference(reference) is not None
+        now = int(time.time())
+        sessions = (
+            find_sessions(stores, reference, account=account, livemode=livemode, now=now)
+            if usable
+            else []
         )
+        if not sessions:
+            raise _unknown(livemode, account)
+        if not yes and any(session.snapshot.redaction is None for session in sessions):
+            question = f"Redact {len(sessions)} session(s) of {printable(reference)} for good?"
+            click.confirm(f"{question} ({mode_name(livemode)} mode)", abort=True, err=True)
+        redactions = request_redactions(stores, sessions, now)
     if as_json:
-        sessions = [one.as_json() for one in redactions]
-        click.echo(json.dumps({"client_reference_id": reference, "sessions": sessions}))
+        answer = [one.as_json() for one in redactions]
+        click.echo(json.dumps({"client_reference_id": reference, "sessions": answer}))
         return
     for one in redactions:
         click.echo(f"{one.session.id}  {one.session.status}  {one.as_json()['redaction']}")
@@ -90,6 +96,52 @@ def redact(reference: str, account: str, yes: bool, as_json: bool) -> None:
     click.echo(
         _next_steps(requested) if requested else "Nothing to do: all are redacted, or will be."
     )
+
+
+@references.command()
+@click.argument("reference")
+@account_option
+@purpose_option
+@click.option("--json", "as_json", is_flag=True, help="What POST /v1/references/…/refresh answers.")
+def refresh(reference: str, account: str, purpose: str, as_json: bool) -> None:
+    """Ask Stripe now about every session of REFERENCE, and say what that has changed.
+
+    In the mode of STRIPE_API_KEY. Use it if a user waits for a webhook that seems lost. It lists
+    the user's sessions at Stripe by client_reference_id, so that it also finds those whose events
+    never came; of sessions that name the user in metadata only, it asks about those that are known.
+    Your system is notified of what it finds, as of any other change. Nothing changes at Stripe.
+    """
+    with environment_stores() as stores:
+        stores.require_stripe()
+        livemode = stores.settings.livemode
+        refreshed = None
+        if usable_reference(reference) is not None:
+            key = ReferenceKey(account, livemode, reference, purpose)
+            refreshed = refresh_reference(stores, key, int(time.time()))
+    if refreshed is None:
+        raise _unknown(livemode, account)
+    if as_json:
+        click.echo(json.dumps(refreshed.as_json()))
+        return
+    before = "-" if refreshed.before is None else refreshed.before.status
+    change = "changed" if refreshed.changed else "unchanged"
+    click.echo(f"{printable(reference)} ({mode_name(livemode)} mode): {change}\n")
+    click.echo(f"  standing  {before} -> {refreshed.standing.status}")
+    table_console().print(_refreshed_sessions(refreshed))
+    if not refreshed.complete:
+        click.echo("There are more sessions than are asked about at once: see `sweep`.")
+
+
+def _refreshed_sessions(refreshed: Refreshed) -> Table:
+    table = Table(box=None, title="\nSessions, newest first", title_justify="left")
+    for heading in ("session", "before", "now", "outcome"):
+        table.add_column(heading, overflow="fold")
+    for session in refreshed.sessions:
+        outcome = session.outcome.replace("_", " ")
+        if outcome == "missing":
+            outcome = "missing (not known to Stripe)"
+        table.add_row(session.id, session.status_before or "-", session.status, outcome)
+    return table
 
 
 def _next_steps(requested: int) -> str:
@@ -100,19 +152,34 @@ def _next_steps(requested: int) -> str:
     )
 
 
-def _read(stores: Stores, reference: str, account: str, livemode: bool) -> ReferenceRecord | None:
+def _read(
+    stores: Stores, reference: str, account: str, livemode: bool, purpose: str
+) -> ReferenceRecord | None:
     if usable_reference(reference) is None:
         return None
-    return stores.ledger.read_reference(reference, account=account, livemode=livemode)
+    return stores.ledger.read_reference(
+        reference, account=account, livemode=livemode, purpose=purpose
+    )
 
 
-def _unknown(livemode: bool, account: str) -> click.ClickException:
+def _purposes(stores: Stores, reference: str, account: str, livemode: bool) -> list[str]:
+    """The purposes that the user is known for."""
+    if usable_reference(reference) is None:
+        return []
+    return stores.ledger.purposes_of(reference, account=account, livemode=livemode)
+
+
+def _unknown(livemode: bool, account: str, purposes: Sequence[str] = ()) -> click.ClickException:
     where = f"{mode_name(livemode)} mode" + (f" of {printable(account)}" if account else "")
-    return click.ClickException(unknown_reference(where))
+    message = unknown_reference(where)
+    if purposes:
+        names = ", ".join(purpose or "the default one" for purpose in purposes)
+        message += f", for this purpose: there is {names}"
+    return click.ClickException(message)
 
 
 def _show_standing(standing: Standing) -> None:
-    values: Mapping[str, object] = asdict(standing)
+    values: Mapping[str, object] = standing._asdict()
     for name, value in values.items():
         text = format_time(value) if name in TIMES and isinstance(value, int) else value
         click.echo(f"  {name:<16} {'-' if text is None else text}")

@@ -12,6 +12,7 @@ import click
 from app.cli.output import ProgressBar, resumable_progress
 from app.cli.stores import environment_stores
 from app.operations.effects import enqueue_and_mark
+from app.operations.own_account import check_account
 from app.operations.sweep import enqueue_rechecks
 from app.stores import Stores
 
@@ -27,13 +28,15 @@ OUTCOMES = {"failed": "failed", "scheduled": "deferred"}
 def sweep(as_json: bool) -> None:
     """Ask Stripe about every session that is due, and merge what it says.
 
-    A session is due after 15 minutes of processing, hourly while it is being redacted, and daily
-    while it is open. The clock does this too, some hundred a minute; this command does all at once,
-    through the effects worker. Your system is notified of what it finds, as of any other change.
-    Exit code 1 if Stripe could not be asked about some.
+    A session is due after 15 minutes of processing, an hour of redaction, and a day of being open;
+    then after twice, four, eight times as long, and so on for 30 days. The clock does this too,
+    some hundred a minute; this command does all at once, through the effects worker. Your system is
+    notified of what it finds, as of any other change. Exit code 1 if Stripe could not be asked
+    about some.
     """
     with environment_stores() as stores, resumable_progress("Sweep") as bar:
-        stores.require_stripe()
+        livemode, now = stores.settings.livemode, int(time.time())
+        check_account(stores.require_stripe(), stores.ledger, livemode=livemode, now=now)
         outcomes, overdue = _sweep(stores, bar)
     if as_json:
         found = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from app.addresses import describe_address
 from app.doctor.deployment import Deployment
-from app.doctor.result import Finding, in_minutes_or_hours
+from app.doctor.result import Finding, hint_of, in_minutes_or_hours
 from app.domain.durations import DAY
-from app.domain.errors import Permanent, Transient
+from app.domain.errors import StoreFailure
 from app.domain.modes import mode_name
 from app.ledger import migrate
 
@@ -21,18 +21,36 @@ def check_database(deployment: Deployment) -> Finding:
     where = describe_address(str(deployment.settings.database_url))
     try:
         revision = migrate.current(deployment.engine())
-    except (Transient, Permanent) as failure:
-        hint = "Start the database or correct DATABASE_URL, then run `migrate`."
-        return Finding(name, "wrong", f"{where}: {failure}", hint)
+    except StoreFailure as failure:
+        return Finding(name, "wrong", failure.message, hint_of(failure))
     wanted = migrate.head()
+    if migrate.is_later(revision):
+        message = (
+            f"{where} is at {revision}, of a later version than this one, which needs {wanted}"
+        )
+        hint = "As it should be after a rollback; else deploy the version it was migrated by."
+        return Finding(name, "warning", message, hint)
     if revision != wanted:
         message = f"{where} is at {revision or 'no'} revision, and this version needs {wanted}"
-        hint = "Run `migrate`, or deploy the version it was made by."
+        hint = "Run `migrate`."
         return Finding(name, "wrong", message, hint)
     if deployment.stores.engine.dialect.name == "sqlite":
         message = f"{where}, migrated: SQLite, which serves one host only"
         return Finding(name, "warning", message, "Use PostgreSQL in production.")
     return Finding(name, "ok", f"{where}, migrated to {wanted}")
+
+
+def check_writes(deployment: Deployment) -> Finding:
+    """Whether the database takes a write, which is rolled back."""
+    name = "database writes"
+    cursors = deployment.ledger().cursors
+    cursors.get("writable")  # where it is away or not migrated, `check_database` says so
+    try:
+        cursors.try_write()
+    except StoreFailure as failure:
+        message = f"none is taken, and every event and effect waits: {failure.message}"
+        return Finding(name, "wrong", message, hint_of(failure))
+    return Finding(name, "ok", "one was taken, and rolled back")
 
 
 def check_mode(deployment: Deployment) -> Finding:

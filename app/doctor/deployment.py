@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from app.ledger.engine import LedgerUnavailable
+from app.ledger.failures import Place
 from app.ledger.ledger import Ledger
 from app.settings import WEB_NEEDS, Settings
 from app.stores import Stores, open_stores
@@ -42,11 +43,12 @@ class Deployment:
         return self.stores.settings
 
     def require(self, *variables: str) -> None:
-        """Raises Skipped if one of the variables is wrong, and so has its default."""
-        wrong = {_variable_of(problem) for problem in self.problems}
+        """Raises Skipped if one of the variables is missing or wrong, and so has its default."""
+        wrong = {_variable_of(problem): problem for problem in self.problems}
         for variable in variables:
             if variable in wrong:
-                raise Skipped(f"{variable} is wrong")
+                absent = wrong[variable].startswith(f"{variable} is not set")
+                raise Skipped(f"{variable} is {'not set' if absent else 'wrong'}")
 
     def engine(self) -> Engine:
         """The database. Raises LedgerUnavailable rather than have SQLite create an empty file."""
@@ -54,7 +56,7 @@ class Deployment:
         engine = self.stores.engine
         file = engine.url.database
         if engine.dialect.name == "sqlite" and not (file and Path(file).exists()):
-            raise LedgerUnavailable("there is no such SQLite file")
+            raise LedgerUnavailable(*Place.of(engine.url).explain("file_missing"))
         return engine
 
     def ledger(self) -> Ledger:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from app.doctor.deployment import Deployment
 from app.doctor.result import Finding, in_minutes_or_hours
 from app.domain.durations import MINUTE
-from app.queue.backlog import Backlog, read_backlog
+from app.queue.backlog import Backlog, other_queues, read_backlog
 from app.queue.model import EFFECTS, EVENTS
+from app.queue.pausing import describe_pause
 
 # A worker takes a queued job in well under a second; retries are not queued but scheduled.
 MAX_WAIT = 5 * MINUTE
+# Other applications' queues that are named.
+MAX_SHOWN = 5
 # The clock moves what is due every few seconds.
 MAX_CLOCK_DELAY = MINUTE
 START = "Start `python -m workers` with this REDIS_URL, and look at its log."
+RESUME = "The workers are paused: run `queue resume` when its reason is over."
 
 
 def check_workers(deployment: Deployment) -> Finding:
@@ -22,8 +26,10 @@ def check_workers(deployment: Deployment) -> Finding:
     if without:
         return Finding("workers", "wrong", f"none runs for {' and '.join(without)}", START)
     message = ", ".join(f"{backlog.workers} for {name}" for name, backlog in backlogs.items())
-    if any(backlog.suspended for backlog in backlogs.values()):
-        return Finding("workers", "warning", f"{message}, all suspended", "Run `rq resume`.")
+    for pause in (backlog.pause for backlog in backlogs.values()):
+        if pause is not None:
+            told = f"{message}, all {describe_pause(pause)}"
+            return Finding("workers", "warning", told, RESUME)
     return Finding("workers", "ok", message)
 
 
@@ -51,10 +57,11 @@ def check_queue(deployment: Deployment) -> Finding:
             + in_minutes_or_hours(backlogs[name].oldest)
             for name in slow
         )
-        return Finding("queue", "wrong", message, f"More EVENT_WORKERS, if workers run. {START}")
+        paused = any(backlog.suspended for backlog in backlogs.values())
+        hint = RESUME if paused else f"More EVENT_WORKERS, if workers run. {START}"
+        return Finding("queue", "wrong", message, hint)
     message = ", ".join(
-        f"{backlog.counts['queued']} {name} queued and {backlog.counts['scheduled']} to be tried"
-        " later"
+        f"{backlog.counts['queued']} {name} queued and {backlog.counts['scheduled']} scheduled"
         for name, backlog in backlogs.items()
     )
     return Finding("queue", "ok", message)
@@ -73,6 +80,28 @@ def check_dead_letters(deployment: Deployment) -> Finding:
         message,
         f"Run `dlq list{option}`, fix the cause, then `dlq replay{option}`.",
     )
+
+
+def check_other_applications(deployment: Deployment) -> Finding:
+    """Which other RQ applications use this database. They cannot take our jobs, nor we theirs."""
+    name = "other RQ applications"
+    deployment.require("REDIS_URL")
+    queues = other_queues(deployment.stores.redis)
+    if not queues:
+        return Finding(name, "ok", "none in this Redis database")
+    shown = ", ".join(shown_name(queue) for queue in queues[:MAX_SHOWN])
+    more = f" and {len(queues) - MAX_SHOWN} more" if len(queues) > MAX_SHOWN else ""
+    return Finding(
+        name,
+        "ok",
+        f"queues {shown}{more} in this Redis database; they share its memory, and a pause of ours"
+        " is theirs",
+    )
+
+
+def shown_name(queue: str) -> str:
+    """Another application's word: cut, and without what a terminal would obey."""
+    return "".join(c if c.isprintable() else "?" for c in queue[:40])
 
 
 def _backlogs(deployment: Deployment) -> dict[str, Backlog]:

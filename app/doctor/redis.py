@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -9,9 +10,10 @@ from redis.exceptions import RedisError, ResponseError
 
 from app.addresses import describe_address
 from app.doctor.deployment import Deployment
-from app.doctor.result import Finding
-from app.domain.errors import QueueUnavailable
+from app.doctor.result import Finding, hint_of
+from app.domain.errors import QueueRefused, QueueUnavailable
 from app.queue.connection import translated_errors
+from app.queue.durability import promise, read_keeping
 
 MIN_MAJOR = 7  # the first version that knows the flags of our scripts
 # Shares of `maxmemory`: a full Redis takes no deliveries.
@@ -26,10 +28,8 @@ def check_reachable(deployment: Deployment) -> Finding:
         with translated_errors():
             deployment.stores.redis.ping()
         info = read_info(deployment)
-    except QueueUnavailable as failure:
-        return Finding(
-            "redis", "wrong", f"{where}: {failure}", "Start Redis, or correct REDIS_URL."
-        )
+    except (QueueUnavailable, QueueRefused) as failure:
+        return Finding("redis", "wrong", failure.message, hint_of(failure))
     except ResponseError as failure:
         return Finding(
             "redis",
@@ -38,6 +38,28 @@ def check_reachable(deployment: Deployment) -> Finding:
             "Give the user in REDIS_URL the right to all commands and all keys.",
         )
     return judge_version(info, where)
+
+
+def check_writes(deployment: Deployment) -> Finding:
+    """Whether Redis takes a write, which is undone, and is the primary, which keeps it."""
+    name = "redis writes"
+    deployment.require("REDIS_URL")
+    redis = deployment.stores.redis
+    where = describe_address(str(deployment.settings.redis_url))
+    key = f"identity:doctor:{secrets.token_hex(8)}"
+    with translated_errors():
+        redis.ping()  # where it is away, `check_reachable` says so
+    try:
+        with translated_errors():
+            redis.set(key, "", ex=1)
+            redis.delete(key)
+    except (QueueUnavailable, QueueRefused) as failure:
+        message = f"none is taken, and deliveries are answered 503: {failure.message}"
+        return Finding(name, "wrong", message, hint_of(failure))
+    if read_info(deployment).get("role") != "master":
+        message = f"{where} is a replica: what it takes is lost"
+        return Finding(name, "wrong", message, "Have REDIS_URL lead to the primary.")
+    return Finding(name, "ok", "one was taken, and undone")
 
 
 def judge_version(info: Mapping[str, Any], where: str) -> Finding:
@@ -57,8 +79,27 @@ def judge_version(info: Mapping[str, Any], where: str) -> Finding:
     return Finding("redis", "ok", f"Redis {version} at {where}")
 
 
+def check_durability(deployment: Deployment) -> Finding:
+    """Whether a 200 means what DURABILITY asks for."""
+    name = "durability"
+    deployment.require("REDIS_URL", "DURABILITY")
+    keeping = read_keeping(deployment.stores.redis)
+    found = promise(deployment.settings.durability, keeping)
+    if found.loss:
+        hint = "Set `appendonly yes` and `appendfsync always`, or accept it: DURABILITY=memory."
+        return Finding(name, "warning", f"{found.message}; {found.loss}", hint)
+    if found.wait_replica and not keeping.replicas:
+        return Finding(
+            name,
+            "wrong",
+            "no replica is connected: every delivery is answered 503",
+            "Start the replica, or set DURABILITY=disk.",
+        )
+    return Finding(name, "ok", found.message)
+
+
 def check_persistence(deployment: Deployment) -> Finding:
-    """Whether acknowledged jobs survive a restart of Redis."""
+    """Whether Redis can write what it keeps."""
     name = "redis persistence"
     info = read_info(deployment)
     if not info.get("aof_enabled"):
@@ -66,7 +107,7 @@ def check_persistence(deployment: Deployment) -> Finding:
             name,
             "warning",
             "no append-only file: a restart may lose what was acknowledged",
-            "Set `appendonly yes`; if it cannot be set, run `backfill` after each restart.",
+            "Set `appendonly yes`, and `appendfsync always`.",
         )
     if info.get("aof_last_write_status", "ok") != "ok":
         return Finding(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from app.domain.durations import HOUR, MINUTE
+from app.domain.errors import StoreFailure
 
 State: TypeAlias = Literal["ok", "warning", "wrong"]
 
@@ -25,3 +26,8 @@ def in_minutes_or_hours(seconds: float) -> str:
     if seconds < 2 * HOUR:
         return f"{int(seconds / MINUTE)} min"
     return f"{int(seconds / HOUR)} h"
+
+
+def hint_of(failure: StoreFailure) -> str:
+    """What to do about a store that cannot be used, as a sentence."""
+    return f"{failure.advice[:1].upper()}{failure.advice[1:]}." if failure.advice else ""

@@ -10,10 +10,10 @@ from typing import TypeAlias
 
 from redis.exceptions import RedisError
 
-from app.doctor import clocks, database, queues, redis, settings, stripe
+from app.doctor import clocks, database, deferred, notifications, queues, redis, settings, stripe
 from app.doctor.deployment import Deployment, Skipped
-from app.doctor.result import Finding
-from app.domain.errors import IdentityError
+from app.doctor.result import Finding, hint_of
+from app.domain.errors import IdentityError, QueueRefused, StoreFailure
 
 Check: TypeAlias = Callable[[], Finding]
 
@@ -25,28 +25,36 @@ RETRY = "Check for a firewall or a busy server, and try again."
 CHECKS: tuple[tuple[str, Callable[[Deployment], Finding]], ...] = (
     ("settings", settings.check_settings),
     ("redis", redis.check_reachable),
+    ("redis writes", redis.check_writes),
     ("redis persistence", redis.check_persistence),
+    ("durability", redis.check_durability),
     ("redis eviction", redis.check_eviction),
     ("redis memory", redis.check_memory),
     ("workers", queues.check_workers),
     ("clock process", queues.check_clock_process),
     ("queue", queues.check_queue),
+    ("deferred", deferred.check_deferred),
     ("dead letters", queues.check_dead_letters),
+    ("other RQ applications", queues.check_other_applications),
     ("database", database.check_database),
+    ("database writes", database.check_writes),
+    ("callback", notifications.check_callback),
     ("last event", database.check_last_event),
     ("redactions", database.check_redactions),
     ("clock against Redis", clocks.check_redis_skew),
     ("clock against Stripe", clocks.check_stripe_skew),
     ("stripe key", stripe.check_key),
     ("restricted key", stripe.check_restricted_key),
+    ("stripe account", stripe.check_account),
     ("key mode", database.check_mode),
     ("webhook endpoint", stripe.check_endpoint),
 )
-# Without a key, these five are replaced by one line.
+# Without a key, these six are replaced by one line.
 STRIPE_CHECKS = (
     "clock against Stripe",
     "stripe key",
     "restricted key",
+    "stripe account",
     "key mode",
     "webhook endpoint",
 )
@@ -58,7 +66,7 @@ def examine(
     now: Callable[[], float] = time.time,
     timeout: float = TIMEOUT,
 ) -> list[Finding]:
-    """The findings for this environment. Changes nothing, and raises nothing.
+    """The findings for this environment. What it writes it takes back; it raises nothing.
 
     `now` gives Unix seconds; `timeout` is in seconds.
     """
@@ -101,6 +109,10 @@ def attempt(name: str, check: Check) -> Finding:
     """What the check finds. If it cannot run, another check's line says why."""
     try:
         return check()
+    except StoreFailure as failure:
+        # A right may be missing for this check alone; all else has a line of its own.
+        hint = hint_of(failure) if isinstance(failure, QueueRefused) else "Fix that first."
+        return Finding(name, "warning", f"not checked: {failure.message}", hint)
     except (Skipped, IdentityError) as obstacle:
         return Finding(name, "warning", f"not checked: {obstacle}", "Fix that first.")
     except RedisError as refusal:  # its text may quote what was sent

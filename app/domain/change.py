@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.domain.session import Observation, Session, seen
 from app.domain.standing import Standing
@@ -15,11 +17,9 @@ class Policy:
     recheck: bool = True  # off if there is no API key to ask with
     notify: bool = False
     max_attempts: int | None = None
-    redact_after_days: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What an observation did: its session and its reference's standing, before and after.
 
     The standings are None for an orphan. A `…_before` is None for what was never seen.
@@ -31,6 +31,7 @@ class Change:
     standing_before: Standing | None
     standing: Standing | None
     policy: Policy
+    sessions: Collection[Session] = ()  # all of the reference's, after the observation
 
     @property
     def standing_changed(self) -> bool:
@@ -47,4 +48,4 @@ class Change:
         if self.session.register != shown.register:
             return False
         before = self.session_before
-        return bool(shown.event_id) or before is None or before.register[3:] != shown.register[3:]
+        return bool(shown.event_id) or before is None or before.status_shown != shown.status_shown

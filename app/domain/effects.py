@@ -5,14 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from app.domain.durations import MINUTE
+from app.domain.durations import HOUR, MINUTE
 from app.domain.errors import UnreadableEffect
 from app.domain.snapshot import SessionKey
 
 # "Most verification checks take less than one minute" (Stripe): a quarter of an hour is overdue.
 PROCESSING_OVERDUE = 15 * MINUTE
-# An API answer counts for the second before its Date, so it outranks the tied second from +2 on.
-TIE_RECHECK_AFTER = 3
+# The answer to a call of under a second counts for two seconds before its Date (`api_answer`): it
+# outranks the tied second from +3 on, and that of one of under two seconds from +4 on.
+TIE_RECHECK_AFTER = 4
+# An effect comes into the queue an hour before it is due; until then it waits in the ledger alone:
+# what Redis holds is memory.
+QUEUED_AHEAD = HOUR
+# The statuses of an effect that a worker does. The ledger calls a dead one `failed` still when RQ's
+# own tools have put it back.
+TO_BE_DONE = frozenset({"pending", "failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +40,11 @@ class Recheck:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Cancel the session at Stripe: the person has used up MAX_ATTEMPTS."""
+    """Cancel an open session at Stripe: the person has used up MAX_ATTEMPTS."""
 
+    session: SessionKey
     kind: ClassVar[str] = "cancel"
     after: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Redact:
-    """Redact the session at Stripe."""
-
-    after: int
-    kind: ClassVar[str] = "redact"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,13 @@ class Purge:
     after: int = 0
 
 
-Effect = Notify | Recheck | Cancel | Redact | Purge
+Effect = Notify | Recheck | Cancel | Purge
+
+# What no handler asks for, but a person or the clock: redact the session at Stripe, at once or if
+# REDACT_AFTER_DAYS says so when it is done.
+REDACT, REDACT_DUE = "redact", "redact_due"
+# What a thin event asks for: ask Stripe for the session, as it is shown by no event.
+RETRIEVE = "retrieve"
 
 
 def effect_id(cause: str, kind: str, *parts: str) -> str:
@@ -75,7 +81,8 @@ class PendingEffect:
     account: str
     livemode: bool
     session_id: str
-    reference: str | None
+    # Of what is notified. A digest: what waits, or dies, names nobody.
+    reference_key: str | None
     version: int | None  # the version of the standing that asked for it
     due: int  # Unix seconds
 
@@ -85,8 +92,7 @@ class PendingEffect:
     ) -> PendingEffect:
         """An effect on a session that no observation asked for, due at once.
 
-        `occasion` tells it from others of its kind on the session. It names no reference: only a
-        notification is about one.
+        `occasion` tells it from others of its kind on the session.
         """
         return cls(
             id=effect_id(f"{session.id}-{occasion}", kind),
@@ -94,10 +100,29 @@ class PendingEffect:
             account=session.account,
             livemode=session.livemode,
             session_id=session.id,
-            reference=None,
+            reference_key=None,
             version=None,
             due=now,
         )
+
+    @classmethod
+    def of_thin_event(cls, event_id: str, session: SessionKey, now: int) -> PendingEffect:
+        """What a thin event asks for, due at once: that its session is retrieved."""
+        return cls(
+            id=effect_id(event_id, RETRIEVE),
+            kind=RETRIEVE,
+            account=session.account,
+            livemode=session.livemode,
+            session_id=session.id,
+            reference_key=None,
+            version=None,
+            due=now,
+        )
+
+    @property
+    def cause(self) -> str:
+        """What asked for it, of an effect that has no further parts in its id."""
+        return self.id.removesuffix(effect_id("", self.kind))
 
     @property
     def session(self) -> SessionKey:

@@ -12,7 +12,12 @@ from app.domain.errors import UnreadableEvent
 TOKEN = re.compile(r"[A-Za-z0-9_.\-]{1,255}\Z")
 # Ids become part of RQ's job ids, which allow no dot.
 ID = re.compile(r"[A-Za-z0-9_\-]{1,255}\Z")
+# Accounts from an organization down: platform, connected account, recipient.
+ACCOUNT_PATH = re.compile(r"[A-Za-z0-9_\-]{1,255}(/[A-Za-z0-9_\-]{1,255}){0,2}\Z")
 MAX_REFERENCE = 5_000  # characters: Stripe's limit on client_reference_id
+# What a standing may be for. Short and plain, as it stands in addresses, keys and tables.
+PURPOSE = re.compile(r"[A-Za-z0-9_.\-]{1,64}\Z")
+PURPOSE_FORM = "a purpose has 1 to 64 letters, digits and _.-"
 MAX_TIME = 253_402_300_799  # the last second of the year 9999
 
 
@@ -36,9 +41,11 @@ def token(fields: Mapping[str, Any], name: str, form: re.Pattern[str] = TOKEN) -
     return value
 
 
-def optional_token(fields: Mapping[str, Any], name: str) -> str | None:
+def optional_token(
+    fields: Mapping[str, Any], name: str, form: re.Pattern[str] = TOKEN
+) -> str | None:
     """The same; None if it is null or absent."""
-    return None if fields.get(name) is None else token(fields, name)
+    return None if fields.get(name) is None else token(fields, name, form)
 
 
 def time(fields: Mapping[str, Any], name: str) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.domain.change import Change
-from app.domain.durations import DAY
 from app.domain.effects import (
     PROCESSING_OVERDUE,
     TIE_RECHECK_AFTER,
@@ -14,9 +13,8 @@ from app.domain.effects import (
     Notify,
     Purge,
     Recheck,
-    Redact,
 )
-from app.domain.session import is_tie
+from app.domain.session import Session, is_tie
 
 Handler = Callable[[Change], list[Effect]]
 
@@ -40,33 +38,32 @@ def processing(change: Change) -> list[Effect]:
 
 
 def requires_input(change: Change) -> list[Effect]:
-    """An attempt failed: cancel the session if the attempts are used up."""
+    """An attempt failed: cancel every open session of the reference if none is left."""
     effects = notify(change)
     if _uses_up_attempts(change):
-        effects.append(Cancel())
+        effects += [Cancel(session.key) for session in change.sessions if _is_open(session)]
     return effects
+
+
+def _is_open(session: Session) -> bool:
+    return session.status == "requires_input" and session.snapshot.redaction is None
 
 
 def _uses_up_attempts(change: Change) -> bool:
-    """Whether the session has failed and its reference has just reached the limit, or passed it.
+    """Whether its reference has just reached the limit, or a session has failed beyond it.
 
     Events come in any order: the one that reaches the limit need not be the latest.
     """
-    limit, standing, session = change.policy.max_attempts, change.standing, change.session.snapshot
-    failed = session.status == "requires_input" and session.last_error_code is not None
-    if limit is None or standing is None or not failed or standing.attempts < limit:
+    limit, standing, before = change.policy.max_attempts, change.standing, change.standing_before
+    if standing is None or not standing.exhausts(limit):
         return False
-    before = change.standing_before.attempts if change.standing_before is not None else 0
-    return before < limit or change.decided
+    failed = change.session.snapshot.last_error_code is not None
+    return before is None or not before.exhausts(limit) or (failed and change.decided)
 
 
 def verified(change: Change) -> list[Effect]:
-    """The person is verified: redact the session when the team's days have passed."""
-    effects = notify(change)
-    days = change.policy.redact_after_days
-    if days is not None and change.decided and change.session.snapshot.redaction is None:
-        effects.append(Redact(after=days * DAY))
-    return effects
+    """The person is verified."""
+    return notify(change)
 
 
 def canceled(change: Change) -> list[Effect]:

@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from math import ceil
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from app.domain.attempts import (
+    NO_ATTEMPTS,
+    FailedAttempt,
+    each_once,
+    failed_attempts,
+    join_attempts,
+)
 from app.domain.fields import flag, mapping
-from app.domain.snapshot import SessionKey, Snapshot, read_snapshot
-
-REDACTIONS = (None, "validated", "processing", "redacted")
-
-# A failed attempt that an API answer shows without a report has no time of its own: it counts as
-# one, and only while no event has told of the same session's attempts.
-UNTIMED_ATTEMPT = ""
-
-
-class Since(NamedTuple):
-    """When a session came to a status: the second it was entered, or else was first seen."""
-
-    entered: bool  # an event told of entering it
-    at: int  # Unix seconds
-
-    @property
-    def order(self) -> tuple[bool, int]:
-        """The greater wins: entered over seen; then the last entry, or the first sighting."""
-        return (self.entered, self.at if self.entered else -self.at)
+from app.domain.registers import ReferenceClaim, Since, join_since, redaction_order
+from app.domain.snapshot import (
+    NO_METADATA_KEYS,
+    MetadataKeys,
+    SessionKey,
+    Snapshot,
+    read_reported_at,
+    read_snapshot,
+)
 
 
-class ReferenceClaim(NamedTuple):
-    """Which reference a session belongs to, and how strongly: the greater wins."""
-
-    source: int
-    as_of: int
-    reference: str  # "" for none
-
-
-NO_CLAIM = ReferenceClaim(0, 0, "")
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """A snapshot with when and how it was seen: by an event, or by an API answer."""
 
     name: str  # what routes it to a handler: the last part of the event's type
@@ -48,6 +34,8 @@ class Observation:
     as_of: int  # seconds: event.created, or an API answer's Date less one
     event_id: str  # "" for an API answer
     transition: bool  # True if this is the event that tells of entering the status
+    # When the report was made that an API answer shows in full, in Unix seconds.
+    reported_at: int | None = None
 
     @property
     def key(self) -> SessionKey:
@@ -56,11 +44,13 @@ class Observation:
 
     @property
     def claim(self) -> ReferenceClaim:
-        """The reference that it names."""
+        """The reference that it names, and what for."""
         snapshot = self.snapshot
-        if snapshot.reference is None:
-            return NO_CLAIM
-        return ReferenceClaim(snapshot.reference_source, self.as_of, snapshot.reference)
+        return ReferenceClaim.of(
+            snapshot,
+            reference_as_of=0 if snapshot.reference is None else self.as_of,
+            purpose_as_of=self.as_of if snapshot.purpose else 0,
+        )
 
     @property
     def cause(self) -> str:
@@ -68,8 +58,7 @@ class Observation:
         return self.event_id or f"{self.snapshot.id}-{self.as_of}-{self.snapshot.status}"
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """The join of a session's observations. Equal sets of observations give equal sessions."""
 
     snapshot: Snapshot
@@ -77,8 +66,9 @@ class Session:
     event_id: str
     redaction_since: int | None  # the first second at which a redaction was seen, of any state
     reference_as_of: int
-    since: Mapping[str, Since] = field(default_factory=dict)  # by status
-    failed_attempts: frozenset[str] = frozenset()
+    purpose_as_of: int = 0  # 0 while none is named
+    since: Mapping[str, Since] = MappingProxyType({})  # by status
+    failed_attempts: Mapping[str, FailedAttempt] = NO_ATTEMPTS
 
     @property
     def key(self) -> SessionKey:
@@ -97,15 +87,12 @@ class Session:
 
     @property
     def claim(self) -> ReferenceClaim:
-        """The reference it belongs to."""
-        snapshot = self.snapshot
-        return ReferenceClaim(
-            snapshot.reference_source, self.reference_as_of, snapshot.reference or ""
-        )
+        """The reference it belongs to, and what for."""
+        return ReferenceClaim.of(self.snapshot, self.reference_as_of, self.purpose_as_of)
 
     @property
-    def register(self) -> tuple[int, int, str, str, str, str]:
-        """What orders the status fields. The last parts only make equal keys mean equal values."""
+    def register(self) -> tuple[int, int, str, str, str, str, str, str, str]:
+        """What orders status and level. The last parts only make equal keys mean equal values."""
         snapshot = self.snapshot
         return (
             self.as_of,
@@ -113,8 +100,18 @@ class Session:
             self.event_id,
             snapshot.status,
             snapshot.last_error_code or "",
+            snapshot.type or "",
+            snapshot.verification_flow or "",
+            snapshot.options or "",
+            # Last: a redaction takes it away, and must not change what decides.
             snapshot.report or "",
         )
+
+    @property
+    def status_shown(self) -> tuple[str, str, str]:
+        """The status with its error and report: what makes one that is seen again nothing new."""
+        snapshot = self.snapshot
+        return (snapshot.status, snapshot.last_error_code or "", snapshot.report or "")
 
     @property
     def status_since(self) -> int:
@@ -122,17 +119,64 @@ class Session:
         return self.since[self.status].at
 
     @property
+    def submitted(self) -> bool:
+        """Whether anything was ever submitted to it, as far as we know: Stripe then holds it."""
+        snapshot = self.snapshot
+        return (
+            bool(self.failed_attempts)
+            or snapshot.report is not None
+            or snapshot.last_error_code is not None
+            or not self.since.keys() <= {"requires_input", "canceled"}
+        )
+
+    @property
+    def redactable_since(self) -> int | None:
+        """The second from which REDACT_AFTER_DAYS counts; None while there is nothing to redact.
+
+        Of a verified session, when it was verified; of any other that was submitted to and is not
+        being processed, when it last changed, as far as we know.
+        """
+        snapshot = self.snapshot
+        if snapshot.redaction is not None:
+            return None
+        if snapshot.status == "verified":
+            return self.status_since
+        if snapshot.status in ("requires_input", "canceled") and self.submitted:
+            changed = [since.at for since in self.since.values()]
+            return max(changed + [attempt.at for attempt in each_once(self.failed_attempts)])
+        return None
+
+    @property
     def attempts(self) -> int:
         """How many of its attempts failed, each counted once."""
-        return len(self.failed_attempts - {UNTIMED_ATTEMPT}) or len(self.failed_attempts)
+        return len(each_once(self.failed_attempts))
+
+    def counted_attempts(self, since: int) -> int:
+        """How many of them failed after the second `since`, and count against MAX_ATTEMPTS."""
+        failed = self.failed_attempts
+        return sum(one.counts and one.at > since for one in each_once(failed)) if failed else 0
+
+    @property
+    def verified_since(self) -> int | None:
+        """When it was last verified, as far as we know; it need not be so any more."""
+        verified = self.since.get("verified")
+        return None if verified is None else verified.at
 
 
 def api_answer(
-    session: Mapping[str, Any], *, account: str, date: int, metadata_keys: Sequence[str] = ()
+    session: Mapping[str, Any],
+    *,
+    account: str,
+    date: int,
+    took: float = 0,
+    metadata_keys: MetadataKeys = NO_METADATA_KEYS,
 ) -> Observation:
-    """What an API answer shows of a session; `date` is its Date header in Unix seconds.
+    """What an API answer shows of a session; `date` is its Date, in Unix seconds.
 
-    It counts for the second before, so it never outranks an event of its own second.
+    The call took `took` seconds: so long before the Date, at most, Stripe read the session, and an
+    event of that second may have followed. So it counts for the second before. One that shows it
+    canceled counts for its Date, as no event can follow that says otherwise ("This cannot be
+    undone", https://docs.stripe.com/api/identity/verification_sessions/cancel).
     Raises UnreadableEvent if a field does not have the form Stripe documents.
     """
     livemode = flag(mapping(session, "the session"), "livemode")
@@ -142,9 +186,10 @@ def api_answer(
     return Observation(
         name="redacted" if snapshot.redaction == "redacted" else snapshot.status,
         snapshot=snapshot,
-        as_of=date - 1,
+        as_of=date if snapshot.status == "canceled" else date - 1 - ceil(took),
         event_id="",
         transition=False,
+        reported_at=read_reported_at(session),
     )
 
 
@@ -163,15 +208,21 @@ def seen(observation: Observation) -> Session:
     snapshot = observation.snapshot
     if snapshot.redaction == "redacted":
         # The report is gone at Stripe, and what led to it has no business here any more.
-        snapshot = replace(snapshot, report=None)
+        snapshot = snapshot._replace(report=None)
     return Session(
         snapshot=snapshot,
         as_of=observation.as_of,
         event_id=observation.event_id,
         redaction_since=None if snapshot.redaction is None else observation.as_of,
         reference_as_of=observation.as_of if snapshot.reference is not None else 0,
+        purpose_as_of=observation.as_of if snapshot.purpose else 0,
         since={snapshot.status: _since(observation)},
-        failed_attempts=_failed_attempts(observation),
+        failed_attempts=failed_attempts(
+            observation.snapshot,
+            as_of=observation.as_of,
+            entered=observation.transition,
+            reported_at=observation.reported_at,
+        ),
     )
 
 
@@ -183,22 +234,26 @@ def merge(session: Session | None, observation: Observation) -> Session:
 def join(one: Session, other: Session) -> Session:
     """The least session that knows what both know. Both have the same key."""
     latest = max(one, other, key=lambda session: session.register)
-    claimed = max(one, other, key=lambda session: session.claim)
-    redaction = max(one.snapshot.redaction, other.snapshot.redaction, key=_redaction_order)
+    claim = one.claim.join(other.claim)
+    redaction = max(one.snapshot.redaction, other.snapshot.redaction, key=redaction_order)
     return Session(
         snapshot=Snapshot(  # in full: `replace` takes three times as long, once an event
             id=latest.snapshot.id,
             account=latest.snapshot.account,
             livemode=latest.snapshot.livemode,
-            # Fixed at creation at Stripe; min and max keep the join order-free whatever is sent.
+            # Fixed at creation at Stripe; `min` keeps the join order-free whatever is sent.
             created=min(one.snapshot.created, other.snapshot.created),
-            type=max(one.snapshot.type, other.snapshot.type, key=lambda kind: kind or ""),
+            # What is asked for can be changed until it is submitted.
+            type=latest.snapshot.type,
+            verification_flow=latest.snapshot.verification_flow,
+            options=latest.snapshot.options,
             status=latest.snapshot.status,
             last_error_code=latest.snapshot.last_error_code,
             report=None if redaction == "redacted" else latest.snapshot.report,
             redaction=redaction,
-            reference=claimed.snapshot.reference,
-            reference_source=claimed.snapshot.reference_source,
+            reference=claim.reference or None,
+            reference_source=claim.source,
+            purpose=claim.purpose,
         ),
         as_of=latest.as_of,
         event_id=latest.event_id,
@@ -206,19 +261,11 @@ def join(one: Session, other: Session) -> Session:
             (s.redaction_since for s in (one, other) if s.redaction_since is not None),
             default=None,
         ),
-        reference_as_of=claimed.reference_as_of,
-        since=_join_since(one.since, other.since),
-        failed_attempts=one.failed_attempts | other.failed_attempts,
+        reference_as_of=claim.as_of,
+        purpose_as_of=claim.purpose_as_of,
+        since=join_since(one.since, other.since),
+        failed_attempts=join_attempts(one.failed_attempts, other.failed_attempts),
     )
-
-
-def _join_since(one: Mapping[str, Since], other: Mapping[str, Since]) -> dict[str, Since]:
-    joined = dict(one)
-    for status, since in other.items():
-        known = joined.get(status)
-        if known is None or known.order < since.order:
-            joined[status] = since
-    return joined
 
 
 def is_tie(session: Session | None, observation: Observation) -> bool:
@@ -232,13 +279,6 @@ def is_tie(session: Session | None, observation: Observation) -> bool:
     )
 
 
-def _redaction_order(redaction: str | None) -> tuple[int, str]:
-    """Stripe's order; a value added since stands between `processing` and `redacted`."""
-    if redaction in REDACTIONS:
-        return (REDACTIONS.index(redaction) * 2, "")
-    return (5, redaction or "")
-
-
 def _since(observation: Observation) -> Since:
     if observation.transition:
         return Since(True, observation.as_of)
@@ -246,13 +286,7 @@ def _since(observation: Observation) -> Since:
     # Nothing was submitted yet: so it has been from the start.
     if rank(snapshot.status, snapshot.last_error_code) == 0:
         return Since(True, snapshot.created)
+    # "Finished processing the VerificationReport": the report is what made it verified.
+    if snapshot.status == "verified" and observation.reported_at is not None:
+        return Since(False, observation.reported_at)
     return Since(False, observation.as_of)
-
-
-def _failed_attempts(observation: Observation) -> frozenset[str]:
-    snapshot = observation.snapshot
-    if snapshot.status != "requires_input" or snapshot.last_error_code is None:
-        return frozenset()
-    if snapshot.report is not None:
-        return frozenset({snapshot.report})
-    return frozenset({f"at-{observation.as_of}" if observation.transition else UNTIMED_ATTEMPT})

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from app.domain.change import Policy
 from app.domain.effects import PendingEffect
 from app.domain.reconcile import Applied, Known, Outcome, reconcile
-from app.domain.session import Observation, ReferenceClaim, Session, seen
+from app.domain.registers import ReferenceClaim
+from app.domain.revision import Revision
+from app.domain.session import Observation, Session
 from app.domain.snapshot import SessionKey
 from app.domain.standing import NO_SESSIONS, ReferenceKey, Standing
 from app.ledger import rows
-from app.ledger.bulk import ApplyStatements, Bulk
+from app.ledger.apply_statements import ApplyStatements
+from app.ledger.bulk import Bulk
 from app.ledger.rows import Discarded, LockedSession
 
 
@@ -34,55 +37,54 @@ class Transaction:
 
 
 def apply(
-    transaction: Transaction, observations: Sequence[Observation], policy: Policy | None
+    transaction: Transaction,
+    observations: Sequence[Observation],
+    policy: Policy | None,
+    reverify_after: int | None = None,
 ) -> list[Applied]:
-    """Write the observations and all that follows; gives what each did, in their order."""
-    loaded = load(transaction, observations)
-    outcome = reconcile(loaded.known, observations, policy=policy, now=transaction.now)
-    written = save(transaction, outcome, loaded.inserted)
+    """Write the observations and all that follows; gives what each did, in their order.
+
+    `reverify_after` is in seconds; None: a verification does not expire.
+    """
+    outcome = reconcile(
+        load(transaction, observations),
+        observations,
+        policy=policy,
+        now=transaction.now,
+        reverify_after=reverify_after,
+    )
+    written = save(transaction, outcome)
     return [
-        replace(one, effects=tuple(effect for effect in one.effects if effect.id in written))
+        one._replace(effects=tuple(effect for effect in one.effects if effect.id in written))
+        if one.effects
+        else one
         for one in outcome.applied
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What the ledger knows, locked until the commit."""
-
-    known: Known
-    inserted: Mapping[SessionKey, Session]  # never seen before: written when they were locked
-
-
-def load(transaction: Transaction, observations: Sequence[Observation]) -> Loaded:
-    """Record the observations' events, lock what they concern, and read it."""
+def load(transaction: Transaction, observations: Sequence[Observation]) -> Known:
+    """Record the observations' events, lock what they concern until the commit, and read it."""
     new = _insert_events(transaction, observations)
     fresh = _fresh(observations, new)
-    first_seen: dict[SessionKey, Session] = {}
-    for observation in fresh:
-        if observation.key not in first_seen:
-            first_seen[observation.key] = seen(observation)
-    locked = _lock_sessions(transaction, first_seen, fresh)
+    locked = _lock_sessions(transaction, fresh)
     claims = {key: session.claim for key, session in locked.items()}
-    standings = _lock_references(transaction, _references(claims, fresh))
+    standings = lock_references(transaction, _references(claims, fresh))
     sessions = _read_sessions(transaction, locked, standings)
-    return Loaded(
-        known=Known(
-            applied_events=frozenset(one.event_id for one in observations) - new,
-            sessions={session.key: session for session in sessions},
-            standings=standings,
-        ),
-        inserted={key: first_seen[key] for key, session in locked.items() if session.is_new},
+    return Known(
+        applied_events=frozenset(one.event_id for one in observations) - new,
+        sessions={session.key: session for session in sessions},
+        standings=standings,
     )
 
 
-def save(
-    transaction: Transaction, outcome: Outcome, inserted: Mapping[SessionKey, Session]
-) -> set[str]:
+def save(transaction: Transaction, outcome: Outcome) -> set[str]:
     """Write an outcome; gives the ids of the effects that are new."""
     statements, now = transaction.statements, transaction.now
-    changed = [s for key, s in sorted(outcome.sessions.items()) if s != inserted.get(key)]
-    _write(transaction, statements.update_sessions, [rows.session_values(s, now) for s in changed])
+    _write(
+        transaction,
+        statements.update_sessions,
+        [rows.session_values(session, now) for _, session in sorted(outcome.sessions.items())],
+    )
     _write(
         transaction,
         statements.insert_attempts,
@@ -105,6 +107,22 @@ def insert_effects(transaction: Transaction, effects: Iterable[PendingEffect]) -
     """Write effects; gives the ids of those that are new."""
     values = [rows.effect_values(effect, transaction.now) for effect in effects]
     return {row.id for row in _write(transaction, transaction.statements.insert_effects, values)}
+
+
+def save_revisions(transaction: Transaction, revisions: Sequence[Revision]) -> None:
+    """Write changed standings, whose references the transaction has locked."""
+    statements, now = transaction.statements, transaction.now
+    _write(
+        transaction,
+        statements.update_standings,
+        [rows.standing_values(one.key, one.standing, now) for one in revisions],
+    )
+    _write(
+        transaction,
+        statements.insert_timeline,
+        [rows.timeline_values(one.key, one.line) for one in revisions],
+    )
+    insert_effects(transaction, [effect for one in revisions for effect in one.effects])
 
 
 def record_discarded(transaction: Transaction, discarded: Iterable[Discarded], why: str) -> None:
@@ -150,19 +168,18 @@ def _insert_events(transaction: Transaction, observations: Sequence[Observation]
 
 
 def _lock_sessions(
-    transaction: Transaction,
-    first_seen: Mapping[SessionKey, Session],
-    observations: Sequence[Observation],
+    transaction: Transaction, observations: Sequence[Observation]
 ) -> dict[SessionKey, LockedSession]:
-    """Lock the observed sessions; one that was never seen is written."""
-    merged = Counter(observation.key for observation in observations)
+    """Lock the observed sessions; one that was never seen has a row from now on."""
+    merged = Counter([observation.key for observation in observations])
     values = [
-        {**rows.session_values(first_seen[key], transaction.now), "observations": merged[key]}
-        for key in sorted(first_seen)
+        {"id": id, "account": account, "livemode": livemode, "observations": count}
+        for (id, account, livemode), count in sorted(merged.items())
     ]
     found = _write(transaction, transaction.statements.lock_sessions, values)
     locked = [rows.locked_session(row, merged) for row in found]
-    return {session.key: session for session in locked}
+    # SQLite finds them by id: one of that id in another account is not ours.
+    return {session.key: session for session in locked if session.key in merged}
 
 
 def references_of(
@@ -179,16 +196,24 @@ def _references(
     found = [*claims.items()]
     for observation in observations:
         key, claim = observation.key, observation.claim
-        strongest[key] = max(strongest.get(key, claim), claim)
+        strongest[key] = claim.join(strongest.get(key, claim))
         found.append((key, strongest[key]))
     return {
-        ReferenceKey(key.account, key.livemode, claim.reference)
+        ReferenceKey(key.account, key.livemode, claim.reference, claim.purpose)
         for key, claim in found
         if claim.reference
     }
 
 
-def _lock_references(
+def read_members(transaction: Transaction, references: Iterable[ReferenceKey]) -> list[Session]:
+    """Every session of the references, which the transaction has locked."""
+    pack = transaction.statements.pack_list
+    keys = {"keys": pack([key.digest for key in references]), "ids": pack([])}
+    found = transaction.connection.execute(transaction.statements.read_sessions, keys)
+    return rows.sessions_of(found.all())
+
+
+def lock_references(
     transaction: Transaction, references: set[ReferenceKey]
 ) -> dict[ReferenceKey, Standing]:
     """Lock the references; gives the standings of those that were seen before."""
@@ -201,12 +226,9 @@ def _lock_rows(
 ) -> dict[ReferenceKey, Standing]:
     """Lock the rows of the references; version 0 is one never seen."""
     by_digest = {key.digest: key for key in references}
-    values = [
-        rows.standing_values(key, NO_SESSIONS, transaction.now)
-        for _, key in sorted(by_digest.items())
-    ]
+    values = [rows.reference_values(key, transaction.now) for _, key in sorted(by_digest.items())]
     found = _write(transaction, transaction.statements.lock_standings, values)
-    return {by_digest[row.key]: rows.standing_of(row) for row in found}
+    return {by_digest[row[0]]: rows.standing_of_fields(row[1:]) for row in found}
 
 
 def _read_sessions(
@@ -222,7 +244,8 @@ def _read_sessions(
         key.id
         for key, session in locked.items()
         if not session.is_new
-        and ReferenceKey(key.account, key.livemode, session.claim.reference) not in standings
+        and ReferenceKey(key.account, key.livemode, session.claim.reference, session.claim.purpose)
+        not in standings
     ]
     if not standings and not others:
         return []
@@ -237,9 +260,6 @@ def _read_sessions(
 
 def _write(
     transaction: Transaction, bulk: Bulk, values: Sequence[Mapping[str, Any]]
-) -> Sequence[Row[Any]]:
+) -> Sequence[Any]:
     """Execute a statement over rows, if there are any; gives what it returns."""
-    if not values:
-        return ()
-    found = transaction.connection.execute(bulk.statement, bulk.parameters(values))
-    return found.all() if found.returns_rows else ()
+    return bulk.write(transaction.connection, values)

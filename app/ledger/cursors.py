@@ -33,6 +33,14 @@ class Cursors:
         """Add `count` to a counter; one that was never set starts at 0."""
         self._write(self._upserts.add_to_cursor, name, str(count), now)
 
+    @translates_errors
+    def try_write(self) -> None:
+        """Write a value and roll it back: nothing of it stays."""
+        values = {"name": "writable", "value": "", "updated_at": 0}
+        with self._engine.connect() as connection, connection.begin() as transaction:
+            connection.execute(self._upserts.set_cursor, values)
+            transaction.rollback()
+
     def _write(self, statement: Insert, name: str, value: str, now: int) -> None:
         with self._engine.begin() as connection:
             connection.execute(statement, {"name": name, "value": value, "updated_at": now})

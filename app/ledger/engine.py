@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial, wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from rq.timeouts import JobTimeoutException
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import (
     DBAPIError,
     OperationalError,
@@ -19,11 +23,15 @@ from sqlalchemy.exc import (
 )
 
 from app.addresses import parse_database_url
-from app.domain.errors import IdentityError, Misconfigured, Permanent, Transient
+from app.domain.errors import Misconfigured, Permanent, StoreFailure, Transient
+from app.ledger.failures import Place, classify
 
 # Seconds that a SQLite writer waits for the one before it. Under a job's time limit of 20, so that
 # a lock is reported as one; the same goes for the others here.
 BUSY_TIMEOUT = 10
+# Seconds between two looks for it. SQLite's own wait sleeps for up to a tenth of a second, while
+# the lock is free for a few thousandths at a time.
+LOOK_FOR_LOCK = 0.001
 # libpq's options, unless the URL says otherwise. The last four (seconds, seconds, tries,
 # milliseconds) end a wait for a server that has vanished within a minute; TCP alone takes hours.
 POSTGRES_CONNECTION = {
@@ -48,17 +56,21 @@ POOL = {"pool_size": 5, "max_overflow": 0, "pool_timeout": 10}
 
 READ_ONLY = "ledger_read_only"  # an execution option
 
-# SQLSTATEs: undefined table, undefined column, invalid schema name.
-NOT_MIGRATED = frozenset({"42P01", "42703", "3F000"})
-READ_ONLY_SERVER = "25006"  # while a standby is being promoted
+# Of the faults that pass with time, those that the driver counts among the others: somebody
+# migrates the ledger, or promotes the standby.
+PASSING = frozenset({"not_migrated", "read_only"})
 
 
-class LedgerUnavailable(Transient):
+class LedgerUnavailable(StoreFailure, Transient):
     """The database did not take or give a record: it is down, locked, full, or not migrated."""
 
+    store = "ledger"
 
-class LedgerBroken(Permanent):
+
+class LedgerBroken(StoreFailure, Permanent):
     """The database refuses what we ask of it. The ledger has not changed."""
+
+    store = "ledger"
 
 
 def open_engine(url: str, *, patience: float | None = None) -> Engine:
@@ -80,7 +92,8 @@ def open_engine(url: str, *, patience: float | None = None) -> Engine:
             connect_args={"isolation_level": None, "timeout": patience},
         )
         event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "begin", partial(_begin_sqlite, patience))
+        event.listen(engine, "handle_error", _close_late)
         return engine
     engine = create_engine(
         parsed.set(query={**POSTGRES_CONNECTION, **parsed.query}),
@@ -90,6 +103,8 @@ def open_engine(url: str, *, patience: float | None = None) -> Engine:
         **POOL,
     )
     event.listen(engine, "connect", partial(_set_up_postgres, patience))
+    event.listen(engine, "checkin", _leave_writing_to_the_server)
+    event.listen(engine, "handle_error", _close_late)
     return engine
 
 
@@ -105,13 +120,17 @@ R = TypeVar("R")
 
 
 def translates_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """Raise the database's errors as LedgerUnavailable or LedgerBroken.
+    """Raise the database's errors as LedgerUnavailable or LedgerBroken, which say where it is.
+
+    The first argument is the engine, or an object that has it as `_engine`.
 
     A connection that has broken since it was last used is replaced, once: to ask each for a sign of
     life before its use would cost a round trip each time. What was committed just as the connection
     broke is then done twice, which the ledger's keys make harmless.
 
-    The errors are not chained: a database's message quotes what it was sent.
+    A job whose time ends while it waits for the database is the database's failure; while a handler
+    runs in the transaction, it is the job's own. The errors are not chained: a database's message
+    quotes what it was sent.
     """
 
     @wraps(function)
@@ -124,40 +143,76 @@ def translates_errors(function: Callable[P, R]) -> Callable[P, R]:
                     raise
             return function(*args, **kwargs)
         except SQLAlchemyError as error:
-            failure = translate(error)
+            failure = translate(error, _engine_of(args[0]))
+        except JobTimeoutException as error:
+            if not _waited_for_database(error):
+                raise
+            failure = LedgerUnavailable(*_place(_engine_of(args[0])).explain("job_timeout"))
         # Outside of the handler, where Python attaches no context.
         raise failure
 
     return call
 
 
-def translate(error: SQLAlchemyError) -> IdentityError:
-    """The domain's error for a database's, in classes and codes only."""
+def _close_late(context: ExceptionContext) -> None:
+    # The statement that a job's time cut off may be under way still: its connection takes no other.
+    if isinstance(context.original_exception, JobTimeoutException):
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False
+
+
+def _waited_for_database(error: JobTimeoutException) -> bool:
+    modules = [
+        frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+    last = next((m for m in reversed(modules) if m.startswith(("app.", "sqlalchemy."))), "")
+    return last == __name__ or last.startswith("sqlalchemy.")
+
+
+def _engine_of(argument: Any) -> Engine:
+    engine: Engine = argument if isinstance(argument, Engine) else argument._engine
+    return engine
+
+
+def _place(engine: Engine) -> Place:
+    return Place.of(engine.url)
+
+
+def translate(error: SQLAlchemyError, engine: Engine) -> StoreFailure:
+    """The domain's error for a database's, which says what is wrong where, and what to do."""
+    place = _place(engine)
     if isinstance(error, PoolTimeout):
-        return LedgerUnavailable("the ledger is busy: no connection came free in time")
+        return LedgerUnavailable(*place.explain("pool_exhausted"))
     if not isinstance(error, DBAPIError):
-        return LedgerBroken(f"the ledger could not be asked: {type(error).__name__}")
-    code = _code(error.orig)
-    if _is_not_migrated(error.orig, code):
-        return LedgerUnavailable(
-            f"the ledger is not migrated ({code}): run `python -m app migrate`"
-        )
-    what = f"{type(error.orig).__name__} {code}".strip()
+        return LedgerBroken(*place.explain("statement_refused", type(error).__name__))
     away = isinstance(error, OperationalError) or error.connection_invalidated
-    if away or code == READ_ONLY_SERVER:
-        return LedgerUnavailable(f"the ledger does not answer: {what}")
-    return LedgerBroken(f"the ledger refused a statement: {what}")
+    fault = classify(error.orig, passes=away)
+    code = _code(error.orig)
+    if fault == "file_not_opened":
+        fault = _why_not_opened(Path(place.where))
+    if fault in ("unavailable", "statement_refused"):
+        code = f"{type(error.orig).__name__} {code}".strip()
+    kind = LedgerUnavailable if away or fault in PASSING else LedgerBroken
+    return kind(*place.explain(fault, code))
 
 
 def _code(orig: BaseException | None) -> str:
     return getattr(orig, "sqlstate", None) or getattr(orig, "sqlite_errorname", None) or ""
 
 
-def _is_not_migrated(orig: BaseException | None, code: str) -> bool:
-    if isinstance(orig, sqlite3.OperationalError):
-        # SQLite has one code for these and for every other fault in a statement.
-        return str(orig).startswith(("no such table", "no such column"))
-    return code in NOT_MIGRATED
+def _why_not_opened(path: Path) -> str:
+    """Why SQLite could not open its file, for which it has one code."""
+    effective = os.access in os.supports_effective_ids
+    try:
+        if path.is_dir():
+            return "is_a_folder"
+        if not path.parent.is_dir():
+            return "folder_missing"
+        needed = [path.parent, path] if path.exists() else [path.parent]
+    except PermissionError:
+        return "file_forbidden"
+    allowed = (os.access(one, os.R_OK | os.W_OK, effective_ids=effective) for one in needed)
+    return "file_not_opened" if all(allowed) else "file_forbidden"
 
 
 def _set_up_sqlite(connection: Any, record: object) -> None:
@@ -175,9 +230,37 @@ def _set_up_sqlite(connection: Any, record: object) -> None:
             time.sleep(0.01)
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    reading = connection.get_execution_options().get(READ_ONLY)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+def _begin_sqlite(patience: float, connection: Connection) -> None:
+    if connection.get_execution_options().get(READ_ONLY):
+        connection.exec_driver_sql("BEGIN")
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        if not _await_lock(driver, patience):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # raises as any statement does
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+
+
+def _await_lock(driver: Any, patience: float) -> bool:
+    """Begin to write once no other process does; False if there is no lock in that time."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+            return True
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                return False
+        time.sleep(LOOK_FOR_LOCK)
+
+
+def _leave_writing_to_the_server(connection: Any, record: object) -> None:
+    # SQLAlchemy leaves a connection that has read with READ WRITE, which writes past a server's
+    # `default_transaction_read_only`; None is what the server says.
+    if connection is not None and not connection.closed and connection.read_only is False:
+        connection.read_only = None
 
 
 def _set_up_postgres(patience: float, connection: Any, record: object) -> None:

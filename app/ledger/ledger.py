@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Engine, Select, text
+from sqlalchemy import Engine, Select, Update, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.change import Policy
-from app.domain.effects import PendingEffect
+from app.domain.effects import QUEUED_AHEAD, PendingEffect
 from app.domain.reconcile import Applied, Known
 from app.domain.session import Observation, Session
 from app.domain.snapshot import SessionKey
 from app.domain.standing import ReferenceKey, Standing
 from app.ledger import apply, rows, statements
-from app.ledger.bulk import APPLY
+from app.ledger import effect_statements as outbox
+from app.ledger.apply_statements import APPLY
 from app.ledger.cursors import Cursors
 from app.ledger.engine import for_reading, translate, translates_errors
 from app.ledger.notification_log import NotificationLog
 from app.ledger.orphans import Orphans
 from app.ledger.polling import Polling
+from app.ledger.redactions import Redactions
+from app.ledger.revisions import Revisions
 from app.ledger.rows import Discarded, ReferenceRecord
 
 MAX_TIMELINE_LINES = 200  # the newest; a standing that changed more often belongs to a test
@@ -33,15 +36,21 @@ class Ledger:
     Every method raises LedgerUnavailable for what passes with time, LedgerBroken for what does not.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        """`engine` comes from `open_engine`; `close` gives its connections back."""
+    def __init__(self, engine: Engine, reverify_after: int | None = None) -> None:
+        """`engine` comes from `open_engine`; `close` gives its connections back.
+
+        `reverify_after` is REVERIFY_AFTER_DAYS in seconds; None: a verification does not expire.
+        """
         self._engine = engine
+        self.reverify_after = reverify_after
         self._reading = for_reading(engine)
         self._bulk = APPLY[engine.dialect.name]
         self.cursors = Cursors(engine)
         self.notifications = NotificationLog(engine)
         self.orphans = Orphans(engine)
         self.polling = Polling(engine)
+        self.redactions = Redactions(engine)
+        self.revisions = Revisions(engine, reverify_after)
 
     @translates_errors
     def apply(
@@ -55,7 +64,7 @@ class Ledger:
         """
         with self._engine.begin() as connection:
             transaction = apply.Transaction(connection, self._bulk, now)
-            return apply.apply(transaction, observations, policy)
+            return apply.apply(transaction, observations, policy, self.reverify_after)
 
     @translates_errors
     def look_up(self, observations: Sequence[Observation]) -> Known:
@@ -79,9 +88,7 @@ class Ledger:
             applied_events=events,
             sessions={session.key: session for session in (*observed, *members)},
             standings={
-                ReferenceKey(row.account, row.livemode, row.client_reference_id): (
-                    rows.standing_of(row)
-                )
+                rows.reference_key_of(row): rows.standing_of(row)
                 for row in standing_rows
                 if row.version
             },
@@ -89,13 +96,14 @@ class Ledger:
 
     @translates_errors
     def read_reference(
-        self, client_reference_id: str, *, account: str = "", livemode: bool
+        self, client_reference_id: str, *, account: str = "", livemode: bool, purpose: str = ""
     ) -> ReferenceRecord | None:
         """All that is known of a reference at one moment; None if it was never seen.
 
         The timeline is cut to its newest 200 lines.
         """
-        key = {"key": ReferenceKey(account, livemode, client_reference_id).digest}
+        reference = ReferenceKey(account, livemode, client_reference_id, purpose)
+        key = {"key": reference.digest}
         with self._reading.connect() as connection:
             row = connection.execute(statements.READ_STANDING, key).first()
             if row is None:
@@ -109,6 +117,7 @@ class Ledger:
             client_reference_id=row.client_reference_id,
             account=row.account,
             livemode=row.livemode,
+            purpose=row.purpose,
             standing=rows.standing_of(row),
             sessions=tuple(
                 sorted(sessions, key=lambda s: (s.snapshot.created, s.id), reverse=True)
@@ -117,8 +126,18 @@ class Ledger:
             missing=frozenset(missing),
         )
 
+    @translates_errors
+    def purposes_of(self, client_reference_id: str, *, account: str, livemode: bool) -> list[str]:
+        """Every purpose that the ledger has a standing of this user for, the default one first."""
+        key = ReferenceKey(account, livemode, client_reference_id).digest
+        with self._reading.connect() as connection:
+            return list(connection.execute(statements.PURPOSES_OF, {"key": key}).scalars())
+
     def all_standings(self, livemode: bool, *, account: str = "") -> Iterator[tuple[str, Standing]]:
-        """Every reference of one account and mode with its standing, as of one moment, streamed."""
+        """Every reference of one account and mode with its standing, as of one moment, streamed.
+
+        For the default purpose.
+        """
         failure = None
         try:
             with self._reading.connect() as connection:
@@ -128,7 +147,7 @@ class Ledger:
                 for row in found:
                     yield row.client_reference_id, rows.standing_of(row)
         except SQLAlchemyError as error:
-            failure = translate(error)
+            failure = translate(error, self._engine)
         if failure is not None:
             raise failure
 
@@ -161,12 +180,20 @@ class Ledger:
         return next(iter(rows.sessions_of(found)), None)
 
     @translates_errors
-    def reference_of(self, key: SessionKey) -> str | None:
+    def reference_of(self, key: SessionKey) -> ReferenceKey | None:
         """The reference that a session counts for; None for an orphan or an unknown session."""
         with self._reading.connect() as connection:
-            return connection.execute(
-                statements.REFERENCE_OF, statements.this_session(key)
-            ).scalar()
+            row = connection.execute(statements.REFERENCE_OF, statements.this_session(key)).first()
+        if row is None or row.reference is None:
+            return None
+        return ReferenceKey(key.account, key.livemode, row.reference, row.purpose)
+
+    @translates_errors
+    def reference_named(self, key: str) -> ReferenceKey | None:
+        """The reference of a digest; None if it was never seen."""
+        with self._reading.connect() as connection:
+            row = connection.execute(statements.READ_STANDING, {"key": key}).first()
+        return None if row is None else rows.reference_key_of(row)
 
     @translates_errors
     def record_discarded(self, discarded: Sequence[Discarded], why: str, now: int) -> None:
@@ -180,15 +207,17 @@ class Ledger:
 
     @translates_errors
     def effects_due_unsent(self, before: int, limit: int, overdue: int = 0) -> list[PendingEffect]:
-        """Pending effects that the queue may not hold. The oldest come first.
+        """Pending effects that the queue should hold and may not.
 
-        Those written before `before` and never marked enqueued: their process died between the
-        commit and the queue. And those due before `overdue` and not marked since: the queue may
-        have been lost as a whole. Both are Unix seconds.
+        First those written before `before` and never marked enqueued, unless they are due more than
+        QUEUED_AHEAD after it: their process died between the commit and the queue, or they were not
+        due yet. Then those due before `overdue` and not marked since: the queue may have been lost
+        as a whole. Both are Unix seconds.
         """
+        given = {"before": before, "overdue": overdue, "rows": limit}
         with self._reading.connect() as connection:
             found = connection.execute(
-                statements.UNSENT_EFFECTS, {"before": before, "overdue": overdue, "rows": limit}
+                outbox.UNSENT_EFFECTS, {**given, "horizon": before + QUEUED_AHEAD}
             ).all()
         return [rows.effect_of(row) for row in found]
 
@@ -204,32 +233,43 @@ class Ledger:
     @translates_errors
     def mark_enqueued(self, ids: Sequence[str], now: int) -> None:
         """Record that the queue has these effects. `now` is in Unix seconds."""
-        if not ids:
-            return
-        with self._engine.begin() as connection:
-            connection.execute(
-                statements.MARK_ENQUEUED, {"ids": list(ids), "enqueued_at": now, "updated_at": now}
-            )
+        if ids:
+            self._execute(outbox.MARK_ENQUEUED, ids=list(ids), enqueued_at=now, updated_at=now)
 
     @translates_errors
     def forget_enqueued(self) -> None:
-        """Record that no queue has any effect: Redis was lost."""
-        with self._engine.begin() as connection:
-            connection.execute(statements.FORGET_ENQUEUED)
+        """Record that no queue has any effect, dead or alive: Redis was lost."""
+        self._execute(outbox.FORGET_ENQUEUED)
+        self._execute(outbox.FORGET_FAILED)
 
     @translates_errors
-    def mark_effect(self, id: str, status: Literal["done", "failed", "dropped"], now: int) -> None:
-        """Record how an effect ended. `now` is in Unix seconds."""
+    def mark_failed(self, ids: Sequence[str], now: int) -> int:
+        """Record that these effects are dead letters; returns of how many that is news."""
+        return self._execute(outbox.MARK_FAILED, ids=list(ids), now=now)
+
+    @translates_errors
+    def mark_replayed(self, ids: Sequence[str], now: int) -> None:
+        """Record that these effects are dead letters no more, but to be done."""
+        if ids:
+            self._execute(outbox.MARK_REPLAYED, ids=list(ids), now=now)
+
+    @translates_errors
+    def mark_effects(
+        self, ids: Sequence[str], status: Literal["done", "dropped"], now: int
+    ) -> None:
+        """Record how effects ended. `now` is in Unix seconds."""
+        self._execute(outbox.MARK_ENDED, ids=list(ids), status=status, updated_at=now)
+
+    def _execute(self, statement: Update, **values: Any) -> int:
+        """Execute in a transaction of its own; returns how many rows it has changed."""
         with self._engine.begin() as connection:
-            connection.execute(
-                statements.MARK_EFFECT, {"effect_id": id, "status": status, "updated_at": now}
-            )
+            return connection.execute(statement, values).rowcount
 
     @translates_errors
     def effect_status(self, id: str) -> str | None:
         """`pending`, `done`, `failed` or `dropped`; None if there is no such effect."""
         with self._reading.connect() as connection:
-            return connection.execute(statements.EFFECT_STATUS, {"id": id}).scalar()
+            return connection.execute(outbox.EFFECT_STATUS, {"id": id}).scalar()
 
     @translates_errors
     def modes(self) -> dict[bool, int]:
@@ -248,6 +288,10 @@ class Ledger:
         """Ask the database for an answer."""
         with self._reading.connect() as connection:
             connection.execute(text("SELECT 1"))
+
+    def check_writable(self) -> None:
+        """Write a record of no meaning. Raises LedgerUnavailable if the ledger takes none."""
+        self.cursors.set("writable", "", 0)
 
     def close(self) -> None:
         """Give all connections back. The ledger may be used again, with new ones."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from app.domain.standing import ReferenceKey, Standing
+from app.domain.standing import Standing
 from app.ledger import rows, statements
 from app.ledger.engine import for_reading, translates_errors
 
@@ -16,6 +16,8 @@ class ReceiverState:
     """How a reference stands, and what one receiver knows of it."""
 
     key: str
+    client_reference_id: str
+    purpose: str
     standing: Standing
     known_version: int  # 0 if it was sent nothing yet
     known_status: str | None
@@ -31,18 +33,25 @@ class NotificationLog:
         self._upserts = statements.UPSERTS[engine.dialect.name]
 
     @translates_errors
-    def receiver_state(
-        self, reference: str, *, account: str, livemode: bool, receiver: str
-    ) -> ReceiverState | None:
-        """What there is to send to the receiver now; None for a reference never seen."""
-        key = ReferenceKey(account, livemode, reference).digest
+    def receiver_state(self, key: str, receiver: str) -> ReceiverState | None:
+        """What there is to send to the receiver now; None for a reference never seen.
+
+        `key` is the reference's digest.
+        """
         with self._reading.connect() as connection:
             row = connection.execute(
                 statements.RECEIVER_STATE, {"key": key, "receiver": receiver}
             ).first()
         if row is None:
             return None
-        return ReceiverState(key, rows.standing_of(row), row.known_version or 0, row.known_status)
+        return ReceiverState(
+            key=key,
+            client_reference_id=row.client_reference_id,
+            purpose=row.purpose,
+            standing=rows.standing_of(row),
+            known_version=row.known_version or 0,
+            known_status=row.known_status,
+        )
 
     @translates_errors
     def record_sent(self, key: str, receiver: str, standing: Standing, now: int) -> None:

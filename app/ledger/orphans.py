@@ -14,6 +14,7 @@ class Orphans:
 
     def __init__(self, engine: Engine) -> None:
         """`engine` comes from `open_engine`, and may be shared with a `Ledger`."""
+        self._engine = engine
         self._reading = for_reading(engine)
 
     @translates_errors

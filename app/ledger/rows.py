@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
+import msgspec
+
+from app.domain.attempts import FailedAttempt
 from app.domain.effects import PendingEffect
+from app.domain.polling import next_poll
 from app.domain.reconcile import TimelineLine, reference_of
-from app.domain.session import ReferenceClaim, Session, Since
+from app.domain.registers import ReferenceClaim, Since
+from app.domain.session import Session
 from app.domain.snapshot import SessionKey, Snapshot
 from app.domain.standing import ReferenceKey, Standing
 
-STANDING_FIELDS = Standing.__slots__
+STANDING_FIELDS = Standing._fields
 EFFECT_FIELDS = PendingEffect.__slots__
-TIMELINE_FIELDS = TimelineLine.__slots__
+TIMELINE_FIELDS = TimelineLine._fields
+
+_encode = msgspec.json.Encoder().encode
+_decode_since = msgspec.json.Decoder(dict[str, Since]).decode
+_standing_fields = attrgetter(*STANDING_FIELDS)
+_effect_fields = attrgetter(*EFFECT_FIELDS)
+_timeline_fields = attrgetter(*TIMELINE_FIELDS)
+
+
+def to_json(value: Any) -> str:
+    """The JSON text of rows or lists, several times as fast as by `json`: an event needs seven."""
+    return _encode(value).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +41,7 @@ class ReferenceRecord:
     client_reference_id: str
     account: str
     livemode: bool
+    purpose: str  # "" is the default one
     standing: Standing
     sessions: tuple[Session, ...]  # newest first
     timeline: tuple[TimelineLine, ...]  # oldest first
@@ -35,17 +53,8 @@ class Discarded:
     """A dead letter that an operator removes for good."""
 
     job_id: str
-    account: str
-    livemode: bool
-    reference: str | None
+    key: ReferenceKey | None  # the reference it is about; None for an orphan's
     session_id: str
-
-    @property
-    def key(self) -> ReferenceKey | None:
-        """The reference it is about; None for an orphan's."""
-        if self.reference is None:
-            return None
-        return ReferenceKey(self.account, self.livemode, self.reference)
 
 
 class LockedSession(NamedTuple):
@@ -66,6 +75,8 @@ def session_values(session: Session, now: int) -> dict[str, Any]:
         "livemode": snapshot.livemode,
         "created": snapshot.created,
         "type": snapshot.type,
+        "verification_flow": snapshot.verification_flow,
+        "options": snapshot.options,
         "status": snapshot.status,
         "last_error_code": snapshot.last_error_code,
         "report": snapshot.report,
@@ -73,16 +84,20 @@ def session_values(session: Session, now: int) -> dict[str, Any]:
         "event_id": session.event_id,
         "redaction": snapshot.redaction,
         "redaction_since": session.redaction_since,
+        "redactable_since": session.redactable_since,
         "reference": snapshot.reference,
         "reference_source": snapshot.reference_source,
         "reference_as_of": session.reference_as_of,
-        "since": session.since,
+        "purpose": snapshot.purpose,
+        "purpose_as_of": session.purpose_as_of,
+        "since": to_json(session.since),
         "reference_key": None if reference is None else reference.digest,
         "updated_at": now,
+        "poll_at": next_poll(session, now),
     }
 
 
-def session_of(row: Any, failed_attempts: Iterable[str]) -> Session:
+def session_of(row: Any, failed_attempts: Mapping[str, FailedAttempt]) -> Session:
     """The session of a row of `sessions`, with the attempts given."""
     return Session(
         snapshot=Snapshot(
@@ -91,30 +106,36 @@ def session_of(row: Any, failed_attempts: Iterable[str]) -> Session:
             livemode=row.livemode,
             created=row.created,
             type=row.type,
+            verification_flow=row.verification_flow,
+            options=row.options,
             status=row.status,
             last_error_code=row.last_error_code,
             report=row.report,
             redaction=row.redaction,
             reference=row.reference,
             reference_source=row.reference_source,
+            purpose=row.purpose,
         ),
         as_of=row.as_of,
         event_id=row.event_id,
         redaction_since=row.redaction_since,
         reference_as_of=row.reference_as_of,
-        since={status: Since(*since) for status, since in row.since.items()},
-        failed_attempts=frozenset(failed_attempts),
+        purpose_as_of=row.purpose_as_of,
+        since=_decode_since(row.since),
+        failed_attempts=failed_attempts,
     )
 
 
 def sessions_of(rows: Sequence[Any]) -> list[Session]:
     """The sessions of rows of `sessions`, repeated for each of their attempts."""
-    found: dict[SessionKey, tuple[Any, set[str]]] = {}
+    found: dict[SessionKey, tuple[Any, dict[str, FailedAttempt]]] = {}
     for row in rows:
         key = SessionKey(row.id, row.account, row.livemode)
-        _, attempts = found.setdefault(key, (row, set()))
+        _, attempts = found.setdefault(key, (row, {}))
         if row.attempt is not None:
-            attempts.add(row.attempt)
+            attempts[row.attempt] = FailedAttempt(
+                row.attempt_at, row.attempt_code, row.attempt_entered
+            )
     return [session_of(row, attempts) for row, attempts in found.values()]
 
 
@@ -124,42 +145,69 @@ def locked_session(row: Any, merged: Mapping[SessionKey, int]) -> LockedSession:
     return LockedSession(
         key=key,
         is_new=row.observations == merged[key],
-        claim=ReferenceClaim(row.reference_source, row.reference_as_of, row.reference or ""),
+        claim=ReferenceClaim(
+            row.reference_source,
+            row.reference_as_of,
+            row.reference or "",
+            row.purpose_as_of,
+            row.purpose,
+        ),
     )
 
 
-def attempt_values(session: SessionKey, attempt: str) -> dict[str, Any]:
+def attempt_values(session: SessionKey, name: str, attempt: FailedAttempt) -> dict[str, Any]:
     """The row of `attempts` for one failed attempt."""
     return {
         "session_id": session.id,
         "account": session.account,
         "livemode": session.livemode,
-        "attempt": attempt,
+        "attempt": name,
+        "at": attempt.at,
+        "code": attempt.code,
+        "entered": attempt.entered,
     }
 
 
 def standing_values(key: ReferenceKey, standing: Standing, now: int) -> dict[str, Any]:
-    """The row of `standings` for a reference's standing."""
-    values = {name: getattr(standing, name) for name in STANDING_FIELDS}
+    """What a reference's standing changes in its row of `standings`."""
     return {
-        **values,
+        **standing._asdict(),
         "key": key.digest,
-        "account": key.account,
-        "livemode": key.livemode,
-        "client_reference_id": key.reference,
         "updated_at": now,
     }
 
 
+def reference_values(key: ReferenceKey, now: int) -> dict[str, Any]:
+    """The row of `standings` for a reference, but for its standing."""
+    return {
+        "key": key.digest,
+        "account": key.account,
+        "livemode": key.livemode,
+        "client_reference_id": key.reference,
+        "purpose": key.purpose,
+        "default_key": key._replace(purpose="").digest if key.purpose else None,
+        "updated_at": now,
+    }
+
+
+def reference_key_of(row: Any) -> ReferenceKey:
+    """The key of a row of `standings`."""
+    return ReferenceKey(row.account, row.livemode, row.client_reference_id, row.purpose)
+
+
+def standing_of_fields(values: Sequence[Any]) -> Standing:
+    """The standing of STANDING_FIELDS' values: by name takes several times as long."""
+    return Standing(*values)
+
+
 def standing_of(row: Any) -> Standing:
     """The standing of a row of `standings`."""
-    return Standing(**{name: getattr(row, name) for name in STANDING_FIELDS})
+    return Standing(*_standing_fields(row))
 
 
 def timeline_values(key: ReferenceKey | None, line: TimelineLine) -> dict[str, Any]:
     """The row of `timeline` for a line; without a key, for an orphan's."""
-    values = {name: getattr(line, name) for name in TIMELINE_FIELDS}
-    return {"reference_key": None if key is None else key.digest, **values}
+    return {"reference_key": None if key is None else key.digest, **line._asdict()}
 
 
 def discarded_line(standing: Standing, discarded: Discarded, why: str, now: int) -> TimelineLine:
@@ -184,15 +232,15 @@ def discarded_line(standing: Standing, discarded: Discarded, why: str, now: int)
 
 def timeline_line_of(row: Any) -> TimelineLine:
     """The line of a row of `timeline`."""
-    return TimelineLine(**{name: getattr(row, name) for name in TIMELINE_FIELDS})
+    return TimelineLine(*_timeline_fields(row))
 
 
 def effect_values(effect: PendingEffect, now: int) -> dict[str, Any]:
     """The row of `effects` for a new effect."""
-    values = {name: getattr(effect, name) for name in EFFECT_FIELDS}
+    values = dict(zip(EFFECT_FIELDS, _effect_fields(effect), strict=True))
     return {**values, "status": "pending", "created_at": now, "updated_at": now}
 
 
 def effect_of(row: Any) -> PendingEffect:
     """The effect of a row of `effects`."""
-    return PendingEffect(**{name: getattr(row, name) for name in EFFECT_FIELDS})
+    return PendingEffect(*_effect_fields(row))

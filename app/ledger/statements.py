@@ -8,40 +8,40 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Insert,
-    Integer,
     Select,
     Text,
     and_,
     bindparam,
     cast,
-    false,
     func,
-    literal,
-    not_,
     or_,
     select,
-    union_all,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.snapshot import SessionKey
-from app.ledger.rows import EFFECT_FIELDS, STANDING_FIELDS, TIMELINE_FIELDS
+from app.ledger.rows import STANDING_FIELDS, TIMELINE_FIELDS
 from app.ledger.tables import (
-    OPEN,
-    PROCESSING,
+    ORPHANED,
+    REDACTABLE,
     REDACTING,
     attempts,
     cursors,
-    effects,
     events,
     notifications,
     sessions,
     standings,
     timeline,
 )
+
+
+def at_most(found: Select[Any]) -> Select[int]:
+    """How many rows there are, counted up to `most`: no count takes long."""
+    return select(func.count()).select_from(found.limit(bindparam("most")).subquery())
+
 
 THIS_SESSION = and_(
     sessions.c.id == bindparam("session_id"),
@@ -59,7 +59,13 @@ def this_session(key: SessionKey) -> dict[str, str | bool]:
     }
 
 
-SESSIONS_WITH_ATTEMPTS = select(sessions, attempts.c.attempt).join_from(
+SESSIONS_WITH_ATTEMPTS = select(
+    sessions,
+    attempts.c.attempt,
+    attempts.c.at.label("attempt_at"),
+    attempts.c.code.label("attempt_code"),
+    attempts.c.entered.label("attempt_entered"),
+).join_from(
     sessions,
     attempts,
     and_(
@@ -74,7 +80,7 @@ READ_SESSIONS = SESSIONS_WITH_ATTEMPTS.where(sessions.c.reference_key == bindpar
 
 READ_SESSION = SESSIONS_WITH_ATTEMPTS.where(THIS_SESSION)
 IS_ORPHAN = and_(
-    sessions.c.reference_key.is_(None),
+    ORPHANED,
     sessions.c.livemode == bindparam("livemode"),
 )
 # The limit counts sessions: joined to their attempts, the last one would be cut.
@@ -89,70 +95,41 @@ ORPHANS = SESSIONS_WITH_ATTEMPTS.where(
 ).order_by(sessions.c.id)
 
 
-def _due(rank: int, *conditions: ColumnElement[bool]) -> Select[str, str, int, int]:
-    """The first sessions to ask about of one kind, by the index that its `conditions` name."""
-    first = (
-        select(
-            sessions.c.id,
-            sessions.c.account,
-            sessions.c.checked_at,
-            literal(rank, Integer).label("rank"),
-        )
-        .where(
-            sessions.c.livemode == bindparam("livemode"),
-            sessions.c.missing_since.is_(None),
-            *conditions,
-        )
-        .order_by(sessions.c.checked_at, sessions.c.id)
-        .limit(bindparam("rows"))
-        .subquery()
+# What is locked is being changed, and comes in the next round: none waits for the other.
+_DUE_FOR_REDACTION = (
+    select(sessions.c.id, sessions.c.account, sessions.c.livemode)
+    .where(
+        REDACTABLE,
+        sessions.c.livemode == bindparam("session_livemode"),
+        sessions.c.redactable_since <= bindparam("before"),
     )
-    return select(first.c.id, first.c.account, first.c.checked_at, first.c.rank)
-
-
-# What Stripe should be asked about: first what somebody waits for. A session that Stripe does not
-# know is not asked about again.
-_CANDIDATES = union_all(
-    _due(
-        0,
-        PROCESSING,
-        sessions.c.as_of < bindparam("overdue"),
-        sessions.c.checked_at < bindparam("soon"),
-    ),
-    _due(1, REDACTING, sessions.c.checked_at < bindparam("hourly")),
-    _due(
-        2,
-        OPEN,
-        not_(func.coalesce(REDACTING, false())),
-        sessions.c.as_of < bindparam("daily"),
-        sessions.c.checked_at < bindparam("daily"),
-    ),
-).subquery()
-TO_CHECK = (
-    select(_CANDIDATES.c.id, _CANDIDATES.c.account)
-    .order_by(_CANDIDATES.c.rank, _CANDIDATES.c.checked_at, _CANDIDATES.c.id)
+    .order_by(sessions.c.redactable_since)
     .limit(bindparam("rows"))
+    .with_for_update(skip_locked=True)
 )
-MARK_CHECKED = (
-    update(sessions).where(THIS_SESSION).values(checked_at=bindparam("now"), missing_since=None)
-)
-MARK_MISSING = (
+CLAIM_REDACTIONS = (
     update(sessions)
-    .where(THIS_SESSION)
-    .values(checked_at=bindparam("now"), missing_since=bindparam("now"))
+    .where(tuple_(sessions.c.id, sessions.c.account, sessions.c.livemode).in_(_DUE_FOR_REDACTION))
+    .values(redaction_claimed=sessions.c.redactable_since)
+    .returning(sessions.c.id, sessions.c.account, sessions.c.livemode, sessions.c.redactable_since)
 )
+REDACTED = select(sessions.c.id, sessions.c.account, sessions.c.livemode).where(
+    sessions.c.id.in_(bindparam("ids", expanding=True)), sessions.c.redaction == "redacted"
+)
+UNCLAIM_REDACTION = update(sessions).where(THIS_SESSION).values(redaction_claimed=None)
 MISSING_OF_REFERENCE = select(sessions.c.id).where(
     sessions.c.reference_key == bindparam("key"), sessions.c.missing_since.is_not(None)
 )
-OVERDUE_REDACTIONS = select(func.count()).where(
-    REDACTING,
-    sessions.c.redaction_since < bindparam("before"),
+OVERDUE_REDACTIONS = at_most(
+    select(sessions.c.id).where(REDACTING, sessions.c.redaction_since < bindparam("before"))
 )
 MODES = select(sessions.c.livemode, func.count().label("sessions")).group_by(sessions.c.livemode)
 LAST_EVENT = select(func.max(events.c.created))
 
 RECEIVER_STATE = (
     select(
+        standings.c.client_reference_id,
+        standings.c.purpose,
         *(standings.c[name] for name in STANDING_FIELDS),
         notifications.c.version.label("known_version"),
         notifications.c.status.label("known_status"),
@@ -179,7 +156,35 @@ ALL_STANDINGS = select(
 ).where(
     standings.c.account == bindparam("account"),
     standings.c.livemode == bindparam("livemode"),
+    standings.c.purpose == "",
     standings.c.version > 0,
+)
+_KEYS = select(
+    standings.c.key,
+    standings.c.account,
+    standings.c.livemode,
+    standings.c.client_reference_id,
+    standings.c.purpose,
+)
+EXPIRED_STANDINGS = (
+    _KEYS.where(
+        standings.c.verified_until.is_not(None), standings.c.verified_until <= bindparam("now")
+    )
+    .order_by(standings.c.verified_until)
+    .limit(bindparam("rows"))
+)
+NEXT_STANDINGS = (
+    _KEYS.where(standings.c.key > bindparam("after"))
+    .order_by(standings.c.key)
+    .limit(bindparam("rows"))
+)
+PURPOSES_OF = (
+    select(standings.c.purpose)
+    .where(
+        or_(standings.c.key == bindparam("key"), standings.c.default_key == bindparam("key")),
+        standings.c.version > 0,
+    )
+    .order_by(standings.c.purpose)
 )
 
 
@@ -190,7 +195,6 @@ NEWEST_TIMELINE = (
     .limit(bindparam("lines"))
 )
 
-COUNT_EVENTS = select(func.count()).select_from(events)
 HAS_EVENTS = select(events.c.id).where(events.c.id.in_(bindparam("ids", expanding=True)))
 CHANGED_BY = select(timeline.c.event_id).where(
     timeline.c.event_id.in_(bindparam("ids", expanding=True)), timeline.c.cause != "discarded"
@@ -198,38 +202,7 @@ CHANGED_BY = select(timeline.c.event_id).where(
 DISCARDED = select(timeline.c.event_id).where(
     timeline.c.event_id.in_(bindparam("ids", expanding=True)), timeline.c.cause == "discarded"
 )
-REFERENCE_OF = select(sessions.c.reference).where(THIS_SESSION)
-
-UNSENT_EFFECTS = (
-    select(*(effects.c[name] for name in EFFECT_FIELDS))
-    .where(
-        effects.c.status == "pending",
-        or_(
-            and_(effects.c.enqueued_at.is_(None), effects.c.created_at < bindparam("before")),
-            and_(
-                effects.c.due < bindparam("overdue"), effects.c.enqueued_at < bindparam("overdue")
-            ),
-        ),
-    )
-    .order_by(effects.c.created_at, effects.c.id)
-    .limit(bindparam("rows"))
-)
-EFFECT_STATUS = select(effects.c.status).where(effects.c.id == bindparam("id"))
-MARK_EFFECT = update(effects).where(effects.c.id == bindparam("effect_id"))
-FORGET_ENQUEUED = (
-    update(effects)
-    .where(effects.c.status == "pending", effects.c.enqueued_at.is_not(None))
-    .values(enqueued_at=None)
-)
-# Locked in one order, so that two processes that mark the same effects cannot deadlock.
-MARK_ENQUEUED = update(effects).where(
-    effects.c.id.in_(
-        select(effects.c.id)
-        .where(effects.c.id.in_(bindparam("ids", expanding=True)))
-        .order_by(effects.c.id)
-        .with_for_update()
-    )
-)
+REFERENCE_OF = select(sessions.c.reference, sessions.c.purpose).where(THIS_SESSION)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,39 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, Select, bindparam, select
 
 from app.ledger import statements
+from app.ledger.counts import StandingCounts
 from app.ledger.engine import for_reading, translates_errors
 from app.ledger.polling import REDACTION_OVERDUE
-from app.ledger.tables import effects, sessions, standings
+from app.ledger.statements import at_most
+from app.ledger.tables import ENQUEUED, FAILED, ORPHANED, UNSENT, effects, sessions
 
 # Written by the backfill: what Stripe had and neither the ledger nor the queue knew.
 MISSED = "events_missed_by_webhook"
-COUNTED_EFFECTS = ("pending", "failed")
+# Each of the following is counted up to this: a count that says more helps nobody, and takes long.
+MAX_COUNTED = 1_000
 
-_STANDINGS = (
-    select(standings.c.status, standings.c.livemode, func.count().label("found"))
-    .where(standings.c.version > 0)
-    .group_by(standings.c.status, standings.c.livemode)
+COUNT_ORPHANS = at_most(
+    select(sessions.c.id).where(ORPHANED, sessions.c.livemode == bindparam("livemode"))
 )
-_ORPHANS = (
-    select(sessions.c.livemode, func.count().label("found"))
-    .where(sessions.c.reference_key.is_(None))
-    .group_by(sessions.c.livemode)
-)
-_EFFECTS = (
-    select(effects.c.status, func.count().label("found"))
-    .where(effects.c.status.in_(COUNTED_EFFECTS))
-    .group_by(effects.c.status)
-)
+COUNT_UNSENT = at_most(select(effects.c.due).where(UNSENT))
+COUNT_ENQUEUED = at_most(select(effects.c.enqueued_at).where(ENQUEUED))
+COUNT_FAILED = at_most(select(effects.c.updated_at).where(FAILED))
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerStats:
     """How many there are of what, at one moment."""
 
-    events: int
     last_event: int | None  # when Stripe made the newest of them, in Unix seconds
     standings: dict[tuple[str, bool], int]  # by status and livemode
     orphans: dict[bool, int]  # by livemode
@@ -47,22 +40,24 @@ class LedgerStats:
 
 @translates_errors
 def read_stats(engine: Engine, now: int) -> LedgerStats:
-    """Count everything in one transaction. `now` is in Unix seconds."""
-    overdue = {"before": now - REDACTION_OVERDUE}
+    """Read what is counted, in one transaction that is short whatever the ledger's size.
+
+    `now` is in Unix seconds.
+    """
     with for_reading(engine).connect() as connection:
-        effects_found = {row.status: row.found for row in connection.execute(_EFFECTS)}
-        orphans_found = {row.livemode: row.found for row in connection.execute(_ORPHANS)}
+
+        def count(statement: Select[int], **given: object) -> int:
+            return connection.execute(statement, {"most": MAX_COUNTED, **given}).scalar_one()
+
         return LedgerStats(
-            events=connection.execute(statements.COUNT_EVENTS).scalar_one(),
             last_event=connection.execute(statements.LAST_EVENT).scalar(),
-            standings={
-                (row.status, row.livemode): row.found for row in connection.execute(_STANDINGS)
+            standings={of: n for of, n in StandingCounts.read(connection).counts.items() if n},
+            orphans={live: count(COUNT_ORPHANS, livemode=live) for live in (False, True)},
+            effects={
+                "pending": min(MAX_COUNTED, count(COUNT_UNSENT) + count(COUNT_ENQUEUED)),
+                "failed": count(COUNT_FAILED),
             },
-            orphans={livemode: orphans_found.get(livemode, 0) for livemode in (False, True)},
-            effects={status: effects_found.get(status, 0) for status in COUNTED_EFFECTS},
-            redactions_overdue=connection.execute(
-                statements.OVERDUE_REDACTIONS, overdue
-            ).scalar_one(),
+            redactions_overdue=count(statements.OVERDUE_REDACTIONS, before=now - REDACTION_OVERDUE),
             events_missed_by_webhook=int(
                 connection.execute(statements.GET_CURSOR, {"name": MISSED}).scalar() or 0
             ),

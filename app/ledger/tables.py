@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -25,6 +27,22 @@ metadata = MetaData(
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     }
 )
+
+
+def _part(table: str, name: str, which: str, *columns: str) -> ColumnElement[Any]:
+    """An index of a part of a table, and the condition by which a statement means this part.
+
+    As text, and no values in it given as parameters: else a database sees no index in it.
+    """
+    found = metadata.tables[table]
+    Index(
+        f"ix_{table}_{name}",
+        *(found.c[column] for column in columns),
+        sqlite_where=text(which),
+        postgresql_where=text(which),
+    )
+    return literal_column(f"({which})")
+
 
 # The true guard against doubles: an event whose id stands here has been applied.
 events = Table(
@@ -50,6 +68,8 @@ sessions = Table(
     Column("livemode", Boolean, primary_key=True),
     Column("created", BigInteger, nullable=False),
     Column("type", Text),
+    Column("verification_flow", Text),
+    Column("options", Text),  # canonical JSON of those that decide how strong the check is
     Column("status", Text, nullable=False),
     Column("last_error_code", Text),
     Column("report", Text),
@@ -57,35 +77,53 @@ sessions = Table(
     Column("event_id", Text, nullable=False),  # "" if an API answer showed the status
     Column("redaction", Text),
     Column("redaction_since", BigInteger),
+    Column("redactable_since", BigInteger),  # null: there is nothing to redact
     Column("reference", Text),
     Column("reference_source", Integer, nullable=False),
     Column("reference_as_of", BigInteger, nullable=False),
-    Column("since", JSON, nullable=False),
+    Column("purpose", Text, nullable=False),  # "" is the default one
+    Column("purpose_as_of", BigInteger, nullable=False),
+    Column("since", Text, nullable=False),  # JSON: by status, whether it was entered, and when
     Column("reference_key", Text, index=True),  # null: an orphan
     Column("observations", BigInteger, nullable=False),  # how many have been merged into it
     Column("updated_at", BigInteger, nullable=False),
-    # The sweep's own: when it last asked Stripe, and since when Stripe does not know the session.
-    Column("checked_at", BigInteger, nullable=False, server_default="0"),
+    Column("poll_at", BigInteger),  # when to ask Stripe about it; null: not any more
+    # Since when Stripe does not know it. Whatever is merged sets this to null.
     Column("missing_since", BigInteger),
+    # The `redactable_since` for which the clock has asked for its redaction.
+    Column("redaction_claimed", BigInteger),
     # Every event updates a session twice: room for its new versions in its own page.
     postgresql_with={"fillfactor": 60},
 )
 
-# The sessions that the sweep asks about. As text, so that a database sees which index is meant.
-PROCESSING = literal_column("sessions.status = 'processing'", Boolean)
-REDACTING = literal_column("sessions.redaction IN ('validated', 'processing')", Boolean)
-OPEN = literal_column("sessions.status = 'requires_input'", Boolean)
-for _name, _which in (
-    ("processing", "status = 'processing'"),
-    ("redacting", "redaction IN ('validated', 'processing')"),
-    ("open", "status = 'requires_input'"),
-):
-    Index(
-        f"ix_sessions_{_name}",
-        sessions.c.checked_at,
-        sqlite_where=text(_which),
-        postgresql_where=text(_which),
+# The sessions that the sweep asks about, by kind, in the order in which they are asked about: each
+# kind has an index, whose first is the first that is due.
+POLLED = {
+    kind: _part("sessions", kind, f"{which} AND poll_at IS NOT NULL", "livemode", "poll_at")
+    for kind, which in (
+        ("processing", "status = 'processing' AND redaction IS NULL AND missing_since IS NULL"),
+        ("redacting", "redaction IN ('validated', 'processing') AND missing_since IS NULL"),
+        ("open", "status = 'requires_input' AND redaction IS NULL AND missing_since IS NULL"),
+        ("missing", "missing_since IS NOT NULL"),
     )
+}
+# Those that are being redacted, to find what takes Stripe too long.
+REDACTING = _part(
+    "sessions", "redaction_since", "redaction IN ('validated', 'processing')", "redaction_since"
+)
+# Those whose redaction nobody has asked for: the clock asks for what is due of them.
+REDACTABLE = _part(
+    "sessions",
+    "redactable",
+    "redactable_since IS NOT NULL"
+    " AND (redaction_claimed IS NULL OR redaction_claimed <> redactable_since)",
+    "livemode",
+    "redactable_since",
+)
+# Those that name nobody, as they are listed.
+ORPHANED = _part("sessions", "orphans", "reference_key IS NULL", "livemode", "id")
+# Those of the accounts beside our own, each found by one look into this.
+_part("sessions", "account", "account <> ''", "livemode", "account")
 
 # One row for each failed attempt, so that each counts once.
 attempts = Table(
@@ -94,7 +132,10 @@ attempts = Table(
     Column("session_id", Text, primary_key=True),
     Column("account", Text, primary_key=True),
     Column("livemode", Boolean, primary_key=True),
-    Column("attempt", Text, primary_key=True),
+    Column("attempt", Text, primary_key=True),  # of a report only the digest of its id
+    Column("at", BigInteger, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("entered", Boolean, nullable=False),
     ForeignKeyConstraint(
         ["session_id", "account", "livemode"],
         ["sessions.id", "sessions.account", "sessions.livemode"],
@@ -102,8 +143,8 @@ attempts = Table(
 )
 
 # A client_reference_id may be 5,000 characters of four bytes, and PostgreSQL's B-tree takes rows
-# of 2,704 bytes at most. So the key is a digest of account, livemode and reference; the text
-# stands beside it, without an index of its own.
+# of 2,704 bytes at most. So the key is a digest of account, livemode, reference and purpose; the
+# text stands beside it, without an index of its own.
 standings = Table(
     "standings",
     metadata,
@@ -111,6 +152,9 @@ standings = Table(
     Column("account", Text, nullable=False),
     Column("livemode", Boolean, nullable=False),
     Column("client_reference_id", Text, nullable=False),
+    Column("purpose", Text, nullable=False),  # "" is the default one
+    # Of a named purpose: the key of the same user's default one.
+    Column("default_key", Text),
     Column("status", Text, nullable=False),
     Column("session_id", Text),
     Column("since", BigInteger),
@@ -119,10 +163,29 @@ standings = Table(
     Column("last_error_code", Text),
     Column("next_step", Text, nullable=False),
     Column("redaction", Text),
-    Column("version", Integer, nullable=False),
+    Column("type", Text),
+    Column("verification_flow", Text),
+    Column("options", Text),
+    Column("version", BigInteger, nullable=False),
+    Column("attempts_counted", Integer, nullable=False),  # against MAX_ATTEMPTS
+    Column("attempts_granted", Integer, nullable=False),  # beyond it, by an operator
+    Column("verified_until", BigInteger),  # null: for ever, or not verified
     Column("updated_at", BigInteger, nullable=False),
     postgresql_with={"fillfactor": 60},
 )
+
+# For SQL of the team's own, which joins by it. A hash, for PostgreSQL, as it may be too long for a
+# B-tree; SQLite has but one kind.
+Index(
+    "ix_standings_client_reference_id",
+    standings.c.client_reference_id,
+    postgresql_using="hash",
+)
+
+# Every purpose of a user: those who use none pay nothing for it.
+_part("standings", "default_key", "default_key IS NOT NULL", "default_key")
+# What expires next. Where nothing does, the column never changes, and costs nothing.
+_part("standings", "verified_until", "verified_until IS NOT NULL", "verified_until")
 
 # One line for each change of a standing, and for each dead letter that was discarded.
 timeline = Table(
@@ -132,7 +195,7 @@ timeline = Table(
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     # null: the discarded letter of an orphan
     Column("reference_key", Text, ForeignKey(standings.c.key)),
-    Column("version", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False),
     Column("previous_status", Text),
     Column("status", Text, nullable=False),
     Column("session_id", Text),
@@ -155,7 +218,7 @@ notifications = Table(
     metadata,
     Column("reference_key", Text, ForeignKey(standings.c.key), primary_key=True),
     Column("receiver", Text, primary_key=True),  # the kind of its effects
-    Column("version", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False),
     Column("status", Text, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
 )
@@ -177,8 +240,8 @@ effects = Table(
     Column("account", Text, nullable=False),
     Column("livemode", Boolean, nullable=False),
     Column("session_id", Text, nullable=False),
-    Column("reference", Text),
-    Column("version", Integer),
+    Column("reference_key", Text),  # of what is notified
+    Column("version", BigInteger),
     Column("due", BigInteger, nullable=False),
     Column("status", Text, nullable=False),  # pending, done, failed or dropped
     Column("created_at", BigInteger, nullable=False),
@@ -186,16 +249,10 @@ effects = Table(
     Column("updated_at", BigInteger, nullable=False),
 )
 
-# The clock asks for both every few seconds, and almost always there are none.
-Index(
-    "ix_effects_unsent",
-    effects.c.created_at,
-    sqlite_where=text("enqueued_at IS NULL AND status = 'pending'"),
-    postgresql_where=text("enqueued_at IS NULL AND status = 'pending'"),
+# The clock asks for the first two every few seconds, and almost always there are none.
+UNSENT = _part("effects", "unsent", "enqueued_at IS NULL AND status = 'pending'", "due")
+ENQUEUED = _part(
+    "effects", "enqueued", "enqueued_at IS NOT NULL AND status = 'pending'", "enqueued_at"
 )
-Index(
-    "ix_effects_overdue",
-    effects.c.due,
-    sqlite_where=text("status = 'pending'"),
-    postgresql_where=text("status = 'pending'"),
-)
+FAILED = _part("effects", "failed", "status = 'failed'", "updated_at")
+ENDED = _part("effects", "ended", "status IN ('done', 'dropped')", "updated_at")

@@ -7,12 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from rich.progress import Progress
+from sqlalchemy import select
 
-from app.domain.standing import Standing
-from app.local.fault_injection import broken_session
-from app.local.sandbox_client import SandboxClient, Truth
+from app.ledger.tables import events
+from app.local.comparison import Comparison
+from app.local.fault_injection import applied_names, broken_session
+from app.local.sandbox_client import SandboxClient
 from app.local.scenarios import Scenario, run
 from app.local.stack import NotStarted, Stack
+from app.local.stories import Replayed, SentEvent, Story, stories
 from app.queue.backlog import read_backlog
 from app.queue.model import EVENTS
 from app.settings import Settings
@@ -28,29 +31,10 @@ POLL_INTERVAL = 0.25
 # Between two rounds of the replay. An event that was claimed during the fault may be buried just
 # after its end, and the last round should see it.
 REPLAY_INTERVAL = 0.5
+# How many of Stripe's newest events are looked at for what they tell of a user.
+MAX_EVENTS_TOLD = 500
 # The share of deliveries that the sandbox repeats, and that it holds back.
 CHAOS = {"duplicate": 0.3, "reorder": 0.3}
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One reference at the end: its standing in the ledger, and what Stripe says."""
-
-    reference: str
-    standing: Standing | None
-    truth: Truth
-
-    @property
-    def matches(self) -> bool:
-        """Whether the ledger says what Stripe says."""
-        standing = self.standing
-        return standing is not None and self.truth == Truth(
-            status=standing.status,
-            session_id=standing.session_id or "",
-            last_error=standing.last_error_code,
-            attempts=standing.attempts,
-            redaction=standing.redaction,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +42,7 @@ class DemoResult:
     """Every reference at the end, and how many deliveries and dead letters there were."""
 
     comparisons: list[Comparison]
+    stories: list[Story]
     deliveries: int
     duplicates: int
     dead_lettered: int
@@ -88,19 +73,25 @@ class Demo:
         self._start()
         self._client.control("chaos", CHAOS)
         self._client.control("redaction", {"seconds": 0})
-        victim = self._client.create(scenarios[0].reference)
+        reference = scenarios[0].reference
+        victim = self._client.create(reference)
+        self._await_first_event(victim)
         with broken_session(self._stores.engine, victim):
             self._client.submit(victim, "document_expired")
             self._await_dead_letter()
             self._run_scenarios(scenarios[1:])
+        record = self._stores.ledger.read_reference(reference, livemode=False)
+        before = None if record is None else record.standing
         dead, replayed = self._replay()
         comparisons = self._settle(len(scenarios))
+        failed = Replayed(reference, before, len(dead), ", ".join({*dead.values()}))
         deliveries = self._client.control("deliveries")
         return DemoResult(
             comparisons=comparisons,
+            stories=stories(comparisons, self._sent_events(), failed),
             deliveries=int(deliveries["deliveries"]),
             duplicates=int(deliveries["outcomes"].get("duplicate", 0)),
-            dead_lettered=dead,
+            dead_lettered=len(dead),
             replayed=replayed,
         )
 
@@ -120,6 +111,14 @@ class Demo:
             for _ in pool.map(lambda scenario: run(scenario, self._client), scenarios):
                 self._progress.advance(task)
 
+    def _await_first_event(self, session_id: str) -> None:
+        """Until the ledger knows the session: what fails is what happens to it then."""
+        deadline = time.monotonic() + SETTLE_TIMEOUT
+        while "created" not in applied_names(self._stores.engine, session_id):
+            if time.monotonic() > deadline:
+                raise NotStarted("no event reached the ledger")
+            time.sleep(POLL_INTERVAL)
+
     def _await_dead_letter(self) -> None:
         task = self._progress.add_task("One session's events fail", total=1)
         deadline = time.monotonic() + SETTLE_TIMEOUT
@@ -129,21 +128,23 @@ class Demo:
             time.sleep(POLL_INTERVAL)
         self._progress.advance(task)
 
-    def _replay(self) -> tuple[int, int]:
-        """Replay until no dead letter is left; returns how many there were, and the replays."""
+    def _replay(self) -> tuple[dict[str, str], int]:
+        """Replay until no dead letter is left; gives their errors by id, and how many replays."""
         task = self._progress.add_task("Replaying them", total=None)
-        letters: set[str] = set()
+        errors: dict[str, str] = {}
         replayed = 0
         deadline = time.monotonic() + SETTLE_TIMEOUT
         while time.monotonic() < deadline:
-            ids = [letter.id for letter in self._stores.dead_letters(EVENTS.name)]
-            letters |= set(ids)
-            replayed += self._stores.events.replay(ids)
-            if letters and not ids:
+            dead = {
+                letter.id: letter.error_class for letter in self._stores.dead_letters(EVENTS.name)
+            }
+            errors |= dead
+            replayed += self._stores.events.replay(list(dead))
+            if errors and not dead:
                 break
             time.sleep(REPLAY_INTERVAL)
-        self._progress.update(task, total=len(letters), completed=len(letters))
-        return len(letters), replayed
+        self._progress.update(task, total=len(errors), completed=len(errors))
+        return errors, replayed
 
     def _settle(self, references: int) -> list[Comparison]:
         """Wait until nothing is under way and every reference matches, or the time is up."""
@@ -171,3 +172,21 @@ class Demo:
             Comparison(reference, standings.get(reference), truths[reference])
             for reference in sorted(truths)
         ]
+
+    def _sent_events(self) -> dict[str, list[SentEvent]]:
+        """Stripe's newest events by reference, oldest first, with when the ledger applied them.
+
+        Not those of a reference that has older ones too: its story would have no beginning.
+        """
+        sent = self._client.newest_events(MAX_EVENTS_TOLD)
+        chosen = select(events.c.id, events.c.applied_at)
+        with self._stores.engine.connect() as connection:
+            found = connection.execute(chosen.where(events.c.id.in_([one.id for one in sent])))
+            applied_at = {row.id: row.applied_at for row in found}
+        by_reference: dict[str, list[SentEvent]] = {}
+        for one in sent:
+            told = SentEvent(one.name, one.session, applied_at.get(one.id))
+            by_reference.setdefault(one.reference, []).append(told)
+        return {
+            reference: told for reference, told in by_reference.items() if told[0].name == "created"
+        }

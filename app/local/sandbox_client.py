@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import requests
@@ -20,6 +21,16 @@ class Truth:
     last_error: str | None
     attempts: int
     redaction: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One of Stripe's events, as its list shows it."""
+
+    id: str
+    name: str  # the last part of its type
+    session: str
+    reference: str
 
 
 class SandboxClient:
@@ -66,6 +77,16 @@ class SandboxClient:
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
+
+    def newest_events(self, count: int) -> list[Event]:
+        """As many of the newest, or fewer if there are no more; oldest first."""
+        listed = self._client.v1.events.list({"limit": 100}).auto_paging_iter()
+        found = []
+        for event in islice(listed, count):
+            session: Any = event.data.object
+            name = event.type.rpartition(".")[2]
+            found.append(Event(event.id, name, session["id"], session["client_reference_id"]))
+        return found[::-1]
 
     def truth(self) -> dict[str, Truth]:
         """Each reference's standing now."""

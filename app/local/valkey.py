@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from redis import Redis
@@ -39,7 +40,7 @@ def _binary() -> str:
 class Valkey:
     """A server on loopback. Its append-only file lets it be killed and started again."""
 
-    def __init__(self, folder: Path, *, port: int | None = None, fsync: str = "everysec") -> None:
+    def __init__(self, folder: Path, *, port: int | None = None, fsync: str = "always") -> None:
         """`folder` keeps its files. `fsync` is Valkey's appendfsync: always, everysec or no."""
         self.folder = folder
         self.port = port or free_port()
@@ -51,8 +52,11 @@ class Valkey:
         """What REDIS_URL has to be."""
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def start(self) -> Valkey:
-        """Start the server and wait until it answers. Raises RuntimeError if it does not."""
+    def start(self, inherited: Collection[int] = ()) -> Valkey:
+        """Start the server and wait until it answers. Raises RuntimeError if it does not.
+
+        `inherited` are the open files that it keeps open.
+        """
         binary = _binary()
         self.folder.mkdir(parents=True, exist_ok=True)
         options = {
@@ -74,6 +78,7 @@ class Valkey:
                 stdin=subprocess.DEVNULL,
                 # Ctrl-C at the terminal must not reach it: the process that started it stops it.
                 start_new_session=True,
+                pass_fds=inherited,
             )
         self._await_answer(self.process)
         return self

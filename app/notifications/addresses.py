@@ -11,6 +11,41 @@ from app.domain.errors import Permanent, Transient
 
 # Seconds. A resolver without servers tries for half a minute, and signals do not stop it.
 LOOKUP_TIMEOUT = 5.0
+# What IANA's registries do not give to the public internet: they say more than `ipaddress`, whose
+# `is_global` changes with the version of Python, and which takes groups for public.
+# https://www.iana.org/assignments/iana-ipv4-special-registry
+NOT_PUBLIC_IPV4 = tuple(
+    ipaddress.IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",  # this host
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # shared by a provider's customers
+        "127.0.0.0/8",  # loopback
+        "168.63.129.16/32",  # Azure's own services, on each of its hosts
+        "169.254.0.0/16",  # link-local; the metadata of clouds
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # protocols; Oracle's metadata
+        "192.0.2.0/24",  # documentation
+        "192.88.99.0/24",  # 6to4 relays, which are no more
+        "192.168.0.0/16",  # private
+        "198.18.0.0/15",  # benchmarks
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # groups
+        "240.0.0.0/4",  # reserved, and broadcast
+    )
+)
+# Of IPv6 only this is given out: https://www.iana.org/assignments/ipv6-address-space
+PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")
+# https://www.iana.org/assignments/iana-ipv6-special-registry
+NOT_PUBLIC_IPV6 = tuple(
+    ipaddress.IPv6Network(network)
+    for network in (
+        "2001::/23",  # protocols: Teredo, ORCHID, benchmarks
+        "2001:db8::/32",  # documentation
+        "3fff::/20",  # documentation
+    )
+)
 # https://www.rfc-editor.org/rfc/rfc6052: an IPv4 address in the last 32 bits.
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -42,26 +77,19 @@ def addresses_of(host: str, port: int, *, allow_private: bool) -> list[str]:
 
 def is_public(address: str) -> bool:
     """Whether it is an address of the public internet, in any form that carries one."""
-    return all(
-        # `is_global` accepts multicast groups, and IPv6's obsolete forms of an IPv4 address.
-        each.is_global and not each.is_multicast and not _is_obsolete(each)
-        for each in _carried(ipaddress.ip_address(address.partition("%")[0]))
-    )
+    found = _carried(ipaddress.ip_address(address.partition("%")[0]))
+    if isinstance(found, ipaddress.IPv4Address):
+        return not any(found in network for network in NOT_PUBLIC_IPV4)
+    return found in PUBLIC_IPV6 and not any(found in network for network in NOT_PUBLIC_IPV6)
 
 
-def _carried(address: Address) -> list[Address]:
-    """The address, or the IPv4 address that it carries."""
+def _carried(address: Address) -> Address:
+    """The IPv4 address that it carries; the address itself if it carries none."""
     if isinstance(address, ipaddress.IPv4Address):
-        return [address]
+        return address
     if address in NAT64:
-        return [ipaddress.IPv4Address(address.packed[-4:])]
-    if address.sixtofour is not None:
-        return [address, address.sixtofour]
-    return [address.ipv4_mapped or address]
-
-
-def _is_obsolete(address: Address) -> bool:
-    return address.version == 6 and (address.is_reserved or address.is_site_local)
+        return ipaddress.IPv4Address(address.packed[-4:])
+    return address.sixtofour or address.ipv4_mapped or address
 
 
 def _look_up(host: str, port: int) -> list[str]:

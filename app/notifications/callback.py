@@ -21,7 +21,7 @@ from starlette.datastructures import Secret
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from app.domain.errors import Permanent, Retry
-from app.notifications.addresses import ReceiverUnavailable, addresses_of
+from app.notifications.addresses import ReceiverUnavailable, addresses_of, is_public
 from app.notifications.message import ReferenceChanged
 
 # Seconds. Both together stay within an effect's time limit. A receiver that answers byte by byte
@@ -47,6 +47,7 @@ class Delivery:
 
     status: int
     seconds: float
+    unencrypted: bool = False  # the message went over the public internet as plain HTTP
 
 
 class Callback:
@@ -91,17 +92,18 @@ class Callback:
         }
         began = time.monotonic()
         try:
-            status, retry_after = self._post(body, headers)
+            status, retry_after, public = self._post(body, headers)
         except JobTimeoutException:
             raise ReceiverUnavailable("the receiver did not answer in time") from None
         self._judge(status, retry_after)
-        return Delivery(status, round(time.monotonic() - began, 3))
+        seconds = round(time.monotonic() - began, 3)
+        return Delivery(status, seconds, unencrypted=public and not self._https)
 
-    def _post(self, body: str, headers: dict[str, str]) -> tuple[int, str | None]:
+    def _post(self, body: str, headers: dict[str, str]) -> tuple[int, str | None, bool]:
         found = addresses_of(self._host, self._port, allow_private=self._allow_private)
         for address in found[:MAX_ADDRESSES]:
             try:
-                return self._post_to(address, body, headers)
+                return *self._post_to(address, body, headers), is_public(address)
             except (NewConnectionError, ConnectTimeoutError) as error:
                 reason = type(error).__name__  # nothing was sent: try the next address
             except (urllib3.exceptions.HTTPError, OSError) as error:

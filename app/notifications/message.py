@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from app.domain.standing import Standing
@@ -19,6 +19,7 @@ class ReferenceChanged:
     standing: Standing
     previous_status: str | None  # in this receiver's last message; None in its first
     id: str  # the same for every try to send this version
+    purpose: str = ""  # "" is the default one
 
     def body(self, now: float) -> str:
         """The message as JSON; `now` is in Unix seconds."""
@@ -29,7 +30,8 @@ class ReferenceChanged:
                 "client_reference_id": self.client_reference_id,
                 "account": self.account,
                 "livemode": self.livemode,
-                "standing": asdict(self.standing),
+                "purpose": self.purpose,
+                "standing": self.standing.as_json(),
                 "previous_status": self.previous_status,
             },
         }
@@ -38,5 +40,5 @@ class ReferenceChanged:
 
 def sample(livemode: bool) -> ReferenceChanged:
     """A made-up message to try receivers with: of version 0, which no reference ever has."""
-    standing = Standing("verified", "vs_test", 0, 0, 0, None, "none", None, version=0)
+    standing = Standing("verified", "vs_test", 0, 0, 0, None, "none", None, "document")
     return ReferenceChanged("notify-test", "", livemode, standing, "processing", "msg_notify_test")

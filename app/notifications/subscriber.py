@@ -15,6 +15,7 @@ from rq.timeouts import JobTimeoutException
 from app.domain.errors import Misconfigured, Permanent, Retry, Transient
 from app.notifications.callback import MAX_PAUSE
 from app.notifications.message import ReferenceChanged
+from app.tracebacks import source_of
 
 Subscriber = Callable[[ReferenceChanged], Any]
 
@@ -52,7 +53,9 @@ def call(subscriber: Subscriber, message: ReferenceChanged) -> None:
     except (Transient, Permanent, JobTimeoutException):
         raise
     except (Exception, SystemExit) as error:
-        raise SubscriberFailed(f"the subscriber raised {type(error).__name__}") from error
+        what = f"the subscriber raised {type(error).__name__}"
+        source = source_of(error)
+        raise SubscriberFailed(f"{what} in {source}" if source else what) from error
 
 
 def _problem(found: Any) -> str | None:

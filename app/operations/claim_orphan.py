@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from app.domain.fields import usable_reference
@@ -61,7 +61,12 @@ class Claims:
             return Claim(session.id, reference, outcome)
         at_stripe, why = self._write(session, reference)
         return Claim(
-            session.id, reference, outcome, at_stripe, self._status(session, reference), why
+            session.id,
+            reference,
+            outcome,
+            at_stripe,
+            self._status(session, reference, known.purpose),
+            why,
         )
 
     def _apply(self, stored: Session, reference: str) -> Outcome:
@@ -85,9 +90,9 @@ class Claims:
             return "refused", str(error)
         return "written", None
 
-    def _status(self, session: SessionKey, reference: str) -> str | None:
+    def _status(self, session: SessionKey, reference: str, purpose: str) -> str | None:
         record = self._stores.ledger.read_reference(
-            reference, account=session.account, livemode=session.livemode
+            reference, account=session.account, livemode=session.livemode, purpose=purpose
         )
         return None if record is None else record.standing.status
 
@@ -96,7 +101,7 @@ def claimed(session: Session, reference: str) -> Observation:
     """An operator's observation: the session as it is known, with its reference."""
     return Observation(
         name="claimed",
-        snapshot=replace(session.snapshot, reference=reference, reference_source=METADATA),
+        snapshot=session.snapshot._replace(reference=reference, reference_source=METADATA),
         as_of=session.as_of,
         event_id="",
         transition=False,

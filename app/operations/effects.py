@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.domain.effects import PendingEffect
+from app.domain.effects import QUEUED_AHEAD, PendingEffect
 from app.domain.errors import QueueUnavailable
 from app.ledger.ledger import Ledger
 from app.logs import get_logger
@@ -21,12 +21,13 @@ def enqueue_effects(effects: Sequence[PendingEffect], queue: JobQueue, now: floa
 
     False if Redis is away: they are in the ledger, and the clock enqueues them when it is back.
     """
-    if not effects:
+    soon = _due_soon(effects, now)
+    if not soon:
         return True
     try:
-        queue.enqueue_all([effect_job(effect, now) for effect in effects])
+        queue.enqueue_all([effect_job(effect, now) for effect in soon])
     except QueueUnavailable as failure:
-        log.warning("effects wait in the ledger", effects=len(effects), error=str(failure))
+        log.warning("effects wait in the ledger", effect_count=len(soon), error=str(failure))
         return False
     return True
 
@@ -35,9 +36,15 @@ def enqueue_and_mark(
     effects: Sequence[PendingEffect], queue: JobQueue, ledger: Ledger, now: float
 ) -> None:
     """Enqueue effects, and record that the queue has them. Raises QueueUnavailable."""
-    if effects:
-        queue.enqueue_all([effect_job(effect, now) for effect in effects])
-        ledger.mark_enqueued([effect.id for effect in effects], int(now))
+    soon = _due_soon(effects, now)
+    if soon:
+        queue.enqueue_all([effect_job(effect, now) for effect in soon])
+        ledger.mark_enqueued([effect.id for effect in soon], int(now))
+
+
+def _due_soon(effects: Sequence[PendingEffect], now: float) -> list[PendingEffect]:
+    """Without those that wait in the ledger, until the clock finds that their time has come."""
+    return [effect for effect in effects if effect.due <= now + QUEUED_AHEAD]
 
 
 def enqueue_unsent(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from redis import Redis
-from redis.exceptions import RedisError
 
 from app.domain.effects import PendingEffect, effect_id
 from app.domain.errors import Retry
@@ -17,25 +18,30 @@ from app.ledger.ledger import Ledger
 from app.ledger.notification_log import ReceiverState
 from app.logs import get_logger
 from app.notifications import stream, subscriber
-from app.notifications.callback import Callback, ReceiverGone
+from app.notifications.callback import Callback, Delivery, ReceiverGone
 from app.notifications.message import ReferenceChanged
+from app.notifications.traced import TracedCallback
+from app.queue.breaker import Breaker
 from app.queue.connection import translated_errors
+from app.queue.counts import Tally
 from app.queue.locks import locked
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.telemetry.spans import Spans
 
 log = get_logger("notify")
 
 # The kinds of the effects that notify one receiver.
 CALLBACK, SUBSCRIBER, STREAM = "notify_callback", "notify_subscriber", "notify_stream"
+RECEIVER_PREFIX = "notify_"
+# How a message was sent, for the metrics: what failed is tried again, or dies with its job.
+DELIVERED, FAILED, GONE = "delivered", "failed", "gone"
 
 # Seconds a lock outlives its worker, at most: longer than an effect's time limit.
 LOCK_TTL = 30
 # Seconds until a worker that finds the reference locked tries again.
 RETRY_AFTER = 1.0
-# A receiver that takes this many seconds to fail is left alone for five times as long: it then
-# occupies a worker for a sixth of the time at most, and other receivers' effects do not wait.
-SLOW_FAILURE = 4.0
-REST_FACTOR, MAX_REST = 5, 60.0
 
 Send = Callable[[ReferenceChanged], object]
 
@@ -49,15 +55,27 @@ class Receivers:
     redis: Redis
     gone_flag: str  # the name of the cursor that says that the address answered 410
     lock_ttl: int = LOCK_TTL
+    tally: Tally = field(default_factory=Tally)
 
     @classmethod
     def of(
-        cls, settings: Settings, ledger: Ledger, redis: Redis, now: Callable[[], float]
+        cls,
+        settings: Settings,
+        ledger: Ledger,
+        redis: Redis,
+        now: Callable[[], float],
+        tally: Tally | None = None,
+        spans: Spans | None = None,
     ) -> Receivers:
-        """Raises Misconfigured if SUBSCRIBER cannot be imported. `now` gives Unix seconds."""
+        """Raises Misconfigured if SUBSCRIBER cannot be imported. `now` gives Unix seconds.
+
+        What was sent, and how long it took, is counted in `tally`. `spans` record calls; None where
+        traces are off.
+        """
         senders: dict[str, Send] = {}
         if settings.notify_url is not None:
-            callback = Callback(
+            make = Callback if spans is None else partial(TracedCallback, spans=spans)
+            callback = make(
                 settings.notify_url, settings.notify_secrets, settings.notify_allow_private, now
             )
             senders[CALLBACK] = callback.send
@@ -69,7 +87,8 @@ class Receivers:
             senders[STREAM] = lambda message: _append(redis, name, message, now())
         # A job takes half a lease at most: a lock that lasts longer only holds up the next try.
         lock_ttl = min(LOCK_TTL, settings.lease_seconds)
-        return cls(senders, ledger, redis, gone_flag(settings.notify_url), lock_ttl)
+        flag = gone_flag(settings.notify_url)
+        return cls(senders, ledger, redis, flag, lock_ttl, tally or Tally())
 
     def split(self, effect: PendingEffect) -> list[PendingEffect]:
         """One effect for each receiver, so that one that is away holds up no other."""
@@ -82,22 +101,16 @@ class Receivers:
         knows more. `now` is in Unix seconds.
         """
         send = self.senders.get(effect.kind)
-        if send is None or effect.reference is None:
+        if send is None or effect.reference_key is None:
             return False
         if effect.kind == CALLBACK and self.ledger.cursors.get(self.gone_flag):
             return False
-        self._refuse_resting(effect.kind)
-        name = f"{effect.kind}:{effect.account}:{effect.livemode}:{effect.reference}"
-        digest = hashlib.sha256(name.encode()).hexdigest()
+        self._breaker(effect.kind).refuse()
         busy = Retry(RETRY_AFTER, "another worker is notifying this receiver of this reference")
         # One worker at a time for a reference and receiver: versions keep their order.
-        with locked(self.redis, f"notify:{digest}", ttl=self.lock_ttl, busy=busy):
-            state = self.ledger.notifications.receiver_state(
-                effect.reference,
-                account=effect.account,
-                livemode=effect.livemode,
-                receiver=effect.kind,
-            )
+        name = f"notify:{effect.kind}:{effect.reference_key}"
+        with locked(self.redis, name, ttl=self.lock_ttl, busy=busy):
+            state = self.ledger.notifications.receiver_state(effect.reference_key, effect.kind)
             if state is None or state.known_version >= (effect.version or 0):
                 return False
             self._send(send, effect, state, now)
@@ -106,41 +119,46 @@ class Receivers:
 
     def _send(self, send: Send, effect: PendingEffect, state: ReceiverState, now: int) -> None:
         message = ReferenceChanged(
-            client_reference_id=effect.reference or "",
+            client_reference_id=state.client_reference_id,
             account=effect.account,
             livemode=effect.livemode,
+            purpose=state.purpose,
             standing=state.standing,
             previous_status=state.known_status,
             id=f"msg_{state.key[:32]}_{state.standing.version}",
         )
-        began = time.monotonic()
         try:
-            send(message)
+            with self._breaker(effect.kind).watched(), self._counted(effect.kind):
+                answer = send(message)
         except ReceiverGone:
             self.ledger.cursors.set(self.gone_flag, "410", now)
-            log.error("receiver answered 410; nothing more is sent until `notify test`")
+            log.error("receiver answered 410; nothing more is sent to it")
             raise
-        except Exception:
-            self._rest(effect.kind, time.monotonic() - began)
+        if isinstance(answer, Delivery) and answer.unencrypted:
+            _warn_of_plain_http()
+
+    @contextmanager
+    def _counted(self, kind: str) -> Iterator[None]:
+        """Count how the block ends, and how long it takes; raises what it raises."""
+        receiver, began, outcome = kind.removeprefix(RECEIVER_PREFIX), time.monotonic(), FAILED
+        try:
+            yield
+            outcome = DELIVERED
+        except ReceiverGone:
+            outcome = GONE
             raise
+        finally:
+            self.tally.add("sent", receiver, outcome)
+            self.tally.observe("send", receiver, seconds=time.monotonic() - began)
 
-    def _refuse_resting(self, kind: str) -> None:
-        with translated_errors():
-            left = self.redis.pttl(_resting(kind))
-        if left > 0:
-            raise Retry(left / 1000, "the receiver was slow to fail and is left alone for a while")
-
-    def _rest(self, kind: str, took: float) -> None:
-        if took < SLOW_FAILURE:
-            return
-        seconds = min(took * REST_FACTOR, MAX_REST)
-        log.warning("receiver left alone", receiver=kind, seconds=round(seconds, 1))
-        with suppress(RedisError):  # the receiver's failure is the one to raise
-            self.redis.set(_resting(kind), "1", px=int(seconds * 1000))
+    def _breaker(self, kind: str) -> Breaker:
+        return Breaker(self.redis, kind)
 
 
-def _resting(kind: str) -> str:
-    return f"identity:resting:{kind}"
+@cache
+def _warn_of_plain_http() -> None:
+    """One line in the life of this process."""
+    log.warning("NOTIFY_URL is http:// to a public address")
 
 
 def _append(redis: Redis, name: str, message: ReferenceChanged, now: float) -> None:

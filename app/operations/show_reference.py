@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import json
 from typing import Any
 
 from app.domain.session import Session
@@ -20,12 +20,13 @@ def as_json(record: ReferenceRecord) -> dict[str, Any]:
         "client_reference_id": record.client_reference_id,
         "account": record.account,
         "livemode": record.livemode,
-        "standing": asdict(record.standing),
+        "purpose": record.purpose,
+        "standing": record.standing.as_json(),
         "sessions": [
             session_as_json(session, missing=session.id in record.missing)
             for session in record.sessions
         ],
-        "timeline": [asdict(line) for line in record.timeline],
+        "timeline": [line._asdict() for line in record.timeline],
     }
 
 
@@ -39,6 +40,8 @@ def session_as_json(session: Session, *, missing: bool = False) -> dict[str, Any
         "id": snapshot.id,
         "status": snapshot.status,
         "type": snapshot.type,
+        "verification_flow": snapshot.verification_flow,
+        "options": None if snapshot.options is None else json.loads(snapshot.options),
         "created": snapshot.created,
         "since": session.status_since,
         "attempts": session.attempts,

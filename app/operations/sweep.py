@@ -4,32 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from app.domain.durations import MINUTE
 from app.domain.effects import PendingEffect, Recheck
 from app.domain.snapshot import SessionKey
 from app.ledger.ledger import Ledger
-from app.ledger.polling import ASK_SOON
 from app.logs import get_logger
 from app.operations.apply import apply_observations
+from app.operations.own_account import check_account
 from app.stores import Stores
-from app.stripe.errors import SessionMissing, StripeRefused
+from app.stripe.errors import SessionMissing, StripeRefused, StripeUnavailable
 
 log = get_logger("sweep")
 
 # Sessions read at once: those that become overdue meanwhile come before those that are only open.
 BATCH_SIZE = 20
 RECHECK_BATCH_SIZE = 500
+# Sessions in a row without an answer after which Stripe counts as away.
+MAX_UNANSWERED = 3
+# Seconds within which two runs ask about a session once.
+RECHECK_WINDOW = 5 * MINUTE
 
 
 def ask_stripe(session: SessionKey, stores: Stores, now: float) -> bool:
     """Merge what Stripe says of the session; False, and marked so, if Stripe does not know it.
 
-    Raises StripeUnavailable and StripeRefused. `now` is in Unix seconds.
+    Raises OtherAccount, StripeUnavailable and StripeRefused. `now` is in Unix seconds.
     """
+    stripe = stores.require_stripe()
     try:
-        observation = stores.require_stripe().retrieve(session.id, session.account)
+        observation = stripe.retrieve(session.id, session.account)
     except SessionMissing:
+        # Another account's key knows none of our sessions, and that says nothing of them.
+        check_account(stripe, stores.ledger, livemode=session.livemode, now=int(now))
         stores.ledger.polling.mark_missing(session, int(now))
-        log.warning("session not known to Stripe", session=session.id)
+        log.warning("session not known to Stripe", session_id=session.id)
         return False
     apply_observations([observation], stores, now)
     stores.ledger.polling.mark_checked([session], int(now))
@@ -39,11 +47,13 @@ def ask_stripe(session: SessionKey, stores: Stores, now: float) -> bool:
 def sweep(stores: Stores, *, limit: int, now: Callable[[], float]) -> Iterator[SessionKey]:
     """Ask about at most `limit` due sessions of the key's mode; yields each after it.
 
-    Ends with an error in the log if redactions are overdue. Raises StripeUnavailable, and
-    StripeRefused if the key is not accepted.
+    One that Stripe cannot answer for is passed by. Ends with an error in the log if redactions are
+    overdue. Raises OtherAccount, StripeUnavailable after MAX_UNANSWERED in a row, and StripeRefused
+    if the key is not accepted.
     """
     polling, livemode = stores.ledger.polling, stores.settings.livemode
-    done = 0
+    check_account(stores.require_stripe(), stores.ledger, livemode=livemode, now=int(now()))
+    done = unanswered = 0
     while done < limit:
         due = polling.sessions_to_check(livemode, int(now()), min(BATCH_SIZE, limit - done))
         if not due:
@@ -51,17 +61,26 @@ def sweep(stores: Stores, *, limit: int, now: Callable[[], float]) -> Iterator[S
         for session in due:
             try:
                 ask_stripe(session, stores, now())
+                unanswered = 0
+            except StripeUnavailable as error:
+                log.warning("session not answered for", session_id=session.id, error=str(error))
+                polling.mark_unanswered(session, int(now()))
+                unanswered += 1
+                if unanswered == MAX_UNANSWERED:
+                    raise
             except StripeRefused as error:
                 if error.status == 401:
                     raise
                 # A problem of one account or session must not hold up all others.
-                log.warning("session cannot be asked about", session=session.id, error=str(error))
+                log.warning(
+                    "session cannot be asked about", session_id=session.id, error=str(error)
+                )
                 polling.mark_checked([session], int(now()))
             done += 1
             yield session
     overdue = polling.overdue_redactions(int(now()))
     if overdue:
-        log.error("redactions not finished by Stripe in four days", sessions=overdue)
+        log.error("redactions not finished by Stripe in four days", session_count=overdue)
 
 
 def enqueue_rechecks(
@@ -77,7 +96,6 @@ def enqueue_rechecks(
 
 
 def _recheck(session: SessionKey, now: int) -> PendingEffect:
-    # Two runs within ASK_SOON, after which a session may be due again, ask once.
     return PendingEffect.on_session(
-        Recheck.kind, session, occasion=f"sweep{now // ASK_SOON}", now=now
+        Recheck.kind, session, occasion=f"sweep{now // RECHECK_WINDOW}", now=now
     )

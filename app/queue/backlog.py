@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, cast
 
 from redis import Redis
 from rq.job import Job
+from rq.queue import Queue
 from rq.suspension import WORKERS_SUSPENDED
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from app.queue.connection import translated_errors
-from app.queue.model import QueueSpec, keys_of
+from app.queue.model import EFFECTS, EVENTS, QueueSpec, keys_of
+from app.queue.pausing import Pause, read_note
+from app.queue.registry import moment_of, text_of
 
 # By how much `prelude.lua` puts a lease's score into the future.
 FAR = 315_360_000
+# Where `complete.lua` counts, by queue.
+COMPLETED = "identity:completed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,13 @@ class Backlog:
     oldest: float  # since the first in the queue was enqueued; 0 if it is empty
     overdue: float  # since the clock should have moved an expired lease or a due job; 0 for none
     workers: int  # that have shown a sign of life
-    suspended: bool  # by `rq suspend`
+    completed: int  # jobs in all, since Redis was last empty
+    pause: Pause | None  # of the workers of both queues
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the workers are paused."""
+        return self.pause is not None
 
 
 def read_backlog(connection: Redis, spec: QueueSpec) -> Backlog:
@@ -42,19 +52,31 @@ def read_backlog(connection: Redis, spec: QueueSpec) -> Backlog:
             pipeline.lindex(queued, 0)
             for registry in (started, scheduled):
                 pipeline.zrange(registry, 0, 0, withscores=True)
-            pipeline.smembers(WORKERS_BY_QUEUE_KEY % spec.name)
-            pipeline.exists(WORKERS_SUSPENDED)
-            time, *sizes, first, leased, due, registered, suspended = pipeline.execute()
+            pipeline.smembers(WORKERS_BY_QUEUE_KEY % spec.rq_name)
+            pipeline.get(WORKERS_SUSPENDED)
+            pipeline.expiretime(WORKERS_SUSPENDED)
+            pipeline.hget(COMPLETED, queued)
+            time, *sizes, first, leased, due, registered, note, expires, done = pipeline.execute()
         enqueued, workers = _look_closer(connection, first, registered)
     now = time[0] + time[1] / 1_000_000
     late = [now - (score - FAR) for _, score in leased] + [now - score for _, score in due]
     return Backlog(
         counts=dict(zip(("queued", "started", "scheduled", "failed"), sizes, strict=True)),
-        oldest=max(0.0, now - _moment(enqueued, now)),
+        oldest=max(0.0, now - moment_of(text_of(enqueued), now)),
         overdue=max([0.0, *late]),
         workers=workers,
-        suspended=bool(suspended),
+        completed=int(done or 0),
+        pause=read_note(note, expires),
     )
+
+
+def other_queues(connection: Redis) -> list[str]:
+    """The queues of other RQ applications in this database, by name. Raises QueueUnavailable."""
+    prefix = Queue.redis_queue_namespace_prefix
+    with translated_errors():
+        found = cast(set[bytes], connection.smembers(Queue.redis_queues_keys))
+    names = {key.decode(errors="replace").removeprefix(prefix) for key in found}
+    return sorted(names - {EVENTS.rq_name, EFFECTS.rq_name})
 
 
 def _look_closer(
@@ -70,11 +92,3 @@ def _look_closer(
             pipeline.exists(cast(Any, name))
         enqueued, *alive = pipeline.execute()
     return enqueued, sum(alive)
-
-
-def _moment(utc: bytes | None, otherwise: float) -> float:
-    """RQ's text of a time in Unix seconds; `otherwise` if there is none."""
-    try:
-        return datetime.fromisoformat((utc or b"").decode()).timestamp()
-    except ValueError:
-        return otherwise

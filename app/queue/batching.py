@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,6 +47,16 @@ class Waiter:
             self.outcome.set_exception(outcome)
 
 
+# A job that a call is over for, and what became of it.
+Settled = tuple[Waiter, str | Exception]
+
+
+def answer_all(settled: Sequence[Settled]) -> None:
+    """Tell each sender."""
+    for waiter, told in settled:
+        waiter.answer(told)
+
+
 class EnqueueBatcher:
     """Enqueues jobs for many senders at once. One call is under way at a time.
 
@@ -57,19 +68,25 @@ class EnqueueBatcher:
         self,
         queue: TakesBatches,
         report: Callable[[Sequence[tuple[NewJob, str]]], None] = lambda taken: None,
+        answer: Callable[[Sequence[Settled]], None] = answer_all,
     ) -> None:
-        """`report` is called after each call with the jobs that Redis took, and their outcomes."""
+        """`report` is called after each call with the jobs that Redis took, and their outcomes.
+
+        `answer` tells the senders, or sees to it that they are told when it is time.
+        """
         self._queue = queue
         self._report = report
+        self._answer = answer
         self._waiting: deque[Waiter] = deque()  # the one that came first is first
         self._calls: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    async def enqueue(self, job: NewJob) -> str:
-        """`enqueued`, `duplicate` or `replayed`, once Redis has the job.
+    def submit(self, job: NewJob) -> asyncio.Future[str]:
+        """`enqueued`, `duplicate` or `replayed`, once Redis has the job; or why it has not.
 
-        Raises QueueUnavailable, and then the job may or may not have been taken. A sender may be
-        cancelled: its job is left out, or taken if its call is under way.
+        It fails with JobRefused or QueueUnavailable; after the latter the job may or may not have
+        been taken. Where it is cancelled, the job is left out, or taken if its call is under way.
+        Raises QueueUnavailable if too many wait already.
         """
         if len(self._waiting) >= MAX_WAITING:
             raise QueueUnavailable(TOO_SLOW)
@@ -77,10 +94,11 @@ class EnqueueBatcher:
         waiter = Waiter(job, loop.create_future(), loop.time() + TURN_TIMEOUT)
         self._waiting.append(waiter)
         if self._calls is None:
-            self._calls = loop.create_task(self._call_until_none_waits())
+            # In no context: what is logged of a batch is not of the request that began it.
+            self._calls = loop.create_task(self._call_until_none_waits(), context=Context())
         if self._timer is None:
             self._timer = loop.call_at(waiter.deadline, self._refuse_the_late)
-        return await waiter.outcome
+        return waiter.outcome
 
     async def close(self) -> None:
         """Wait until all that was accepted has been sent."""
@@ -119,23 +137,18 @@ class EnqueueBatcher:
         except Exception as failure:
             for waiter in batch:
                 waiter.answer(failure)
-        finally:
-            # Only if this task was cancelled.
+        except asyncio.CancelledError:
             for waiter in batch:
                 waiter.outcome.cancel()
+            raise
 
     def _settle(self, batch: Sequence[Waiter], outcomes: Sequence[str | Exception]) -> None:
-        """Report and answer a batch that Redis has taken.
-
-        Here the call is over. What an answer has to wait for beyond it belongs into a task of its
-        own, so that the next call goes out meanwhile.
-        """
+        """Report and answer a batch that Redis has taken. The call is over: the next goes out."""
         settled = list(zip(batch, outcomes, strict=True))
         taken = [(waiter.job, told) for waiter, told in settled if isinstance(told, str)]
         if taken:
             self._report(taken)
-        for waiter, told in settled:
-            waiter.answer(told)
+        self._answer(settled)
 
     def _refuse_the_late(self) -> None:
         """Answer those whose call has not begun in time."""

@@ -1,13 +1,33 @@
 #!lua flags=allow-oom
--- queued -> started, up to `most` jobs under one lease.
+-- queued -> started, up to `most` jobs under one lease, which `token` names: a new one for each claim.
 local token, lease, most, worker = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local score = string.format('%.6f', NOW + lease + FAR)
 local claimed, leases = {}, {}
+
+-- A claim that is made again, as its answer was lost, is answered as before: what it took would else
+-- wait for the end of its lease, and count as a job that has lost its worker.
+if CLAIM ~= NO_KEY and redis.call('GET', CLAIM) == token then
+  for _, member in ipairs(redis.call('ZRANGE', STARTED, 0, -1)) do
+    if string.sub(member, -#token - 1) == ':' .. token then
+      local id = string.sub(member, 1, -#token - 2)
+      local job = redis.call('HMGET', JOB .. id, 'status', 'data', 'attempts', 'failed_span')
+      if job[1] == 'started' then claimed[#claimed + 1] = {id, job[2] or '', job[3] or '0', job[4] or nil} end
+    end
+  end
+  if #claimed > 0 then return claimed end
+end
+
 local ids = redis.call('LPOP', QUEUE, most) or {}
 local taken = 0
 for _, id in ipairs(ids) do
-  local job = redis.call('HMGET', JOB .. id, 'status', 'data', 'attempts', 'expiries')
+  local job = redis.call('HMGET', JOB .. id, 'status', 'data', 'attempts', 'expiries',
+    'ended_at', 'failed_span')
   if job[1] == 'queued' then  -- else it was deleted or moved by another tool: nothing to run
+    -- Only RQ's own tools leave this field in a job that they queue: they know nothing of our counts.
+    if job[5] then
+      begin_anew(id)
+      job[3], job[4] = false, false
+    end
     local suspect = job[4] and tonumber(job[4]) > 0
     -- A job that has outlived a worker runs alone, so that no other is blamed for its next.
     if suspect and #claimed > 0 then break end
@@ -15,7 +35,7 @@ for _, id in ipairs(ids) do
       'last_heartbeat', UTC)
     leases[#leases + 1] = score
     leases[#leases + 1] = id .. ':' .. token
-    claimed[#claimed + 1] = {id, job[2] or '', job[3] or '0'}
+    claimed[#claimed + 1] = {id, job[2] or '', job[3] or '0', job[6] or nil}
     if suspect then
       taken = taken + 1
       break
@@ -26,6 +46,7 @@ end
 for i = #ids, taken + 1, -1 do redis.call('LPUSH', QUEUE, ids[i]) end
 if #claimed > 0 then
   redis.call('ZADD', STARTED, unpack(leases))
+  if CLAIM ~= NO_KEY then redis.call('SET', CLAIM, token, 'PX', math.ceil(lease * 1000)) end
   if redis.call('EXISTS', WORKER) == 1 then
     redis.call('HSET', WORKER, 'state', 'busy', 'last_heartbeat', UTC)
   end

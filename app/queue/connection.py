@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from redis import Redis, exceptions
+from redis import BlockingConnectionPool, Redis, exceptions
 from redis import asyncio as redis_asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.connection import HiredisRespSerializer
 from redis.retry import Retry
 
-from app.domain.errors import QueueUnavailable
+from app.addresses import SENTINEL_SCHEMES, parse_sentinel_url
+from app.queue.failures import describe_redis, failure_of
+from app.queue.sentinels import AsyncBySentinels, BySentinels, sentinel_options
+from app.queue.serving import AsyncServing, Serving, place_of_client
 
 # Longer than any wait of ours in a command (WAIT in transitions.py): only a dead peer meets it.
 SOCKET_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 3.0
-
-# What Redis answers while it cannot serve: full, loading its file, a replica, unable to save.
-_UNABLE = (
-    "OOM",
-    "LOADING",
-    "READONLY",
-    "MISCONF",
-    "MASTERDOWN",
-    "BUSY",
-    "NOREPLICAS",
-    "CLUSTERDOWN",
-)
+# Connections of a process, whose threads wait for one to come free: small plans allow 20 in all. A
+# worker needs three (it claims ahead, waits, and listens to RQ's commands), other calls are short.
+MAX_CONNECTIONS = 4
+POOL_TIMEOUT = 5.0
 
 
 def _options(url: str, verify: bool) -> dict[str, Any]:
@@ -47,45 +42,74 @@ def _options(url: str, verify: bool) -> dict[str, Any]:
 # transition can be sent twice: the second finds the job already moved.
 def open_redis(url: str, *, verify: bool = True) -> Redis:
     """A client with its own pool; it connects at its first command. One for each process."""
-    return Redis.from_url(url, retry=Retry(NoBackoff(), 1), **_options(url, verify))
+    place = {"place": describe_redis(url)}
+    url, named = _named(url, verify, BySentinels)
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=MAX_CONNECTIONS,
+        timeout=POOL_TIMEOUT,
+        retry=Retry(NoBackoff(), 1),
+        **_options(url, verify),
+    )
+    # Of TCP, TLS or a Unix socket, as the URL says.
+    pool.connection_class = type("Connection", (Serving, *named, pool.connection_class), place)
+    return Redis.from_pool(pool)
 
 
 def open_async_redis(url: str, *, verify: bool = True) -> redis_asyncio.Redis:
-    """The same, for the web process' event loop."""
-    retry = AsyncRetry(NoBackoff(), 1)
-    redis = redis_asyncio.Redis.from_url(url, retry=retry, **_options(url, verify))
-    pool = redis.connection_pool
-    # Of TCP, TLS or a Unix socket, as the URL says.
-    pool.connection_class = type("Connection", (_PackedByHiredis, pool.connection_class), {})
+    """A client for the web process' event loop, of one connection: one call is under way at a time.
+
+    Its calls have no timeout of their own, which costs as much as the call; see `translated_call`.
+    """
+    place = {"place": describe_redis(url)}
+    url, named = _named(url, verify, AsyncBySentinels)
+    options: dict[str, Any] = _options(url, verify) | {"socket_timeout": None}
+    pool = redis_asyncio.BlockingConnectionPool.from_url(
+        url,
+        max_connections=1,
+        timeout=POOL_TIMEOUT,
+        retry=AsyncRetry(NoBackoff(), 1),
+        **options,
+    )
+    kinds = (AsyncServing, *named, pool.connection_class)
+    pool.connection_class = type("Connection", kinds, place)
+    redis = redis_asyncio.Redis(connection_pool=pool, single_connection_client=True)
+    redis.auto_close_connection_pool = True
     return redis
 
 
-class _PackedByHiredis:
-    """A mixin for connections. Commands are packed in C, which redis-py does for `Redis` only.
+def _named(url: str, verify: bool, by_sentinels: type) -> tuple[str, tuple[type, ...]]:
+    """The address for the client, and what its connections need where sentinels name the server."""
+    if not url.startswith(SENTINEL_SCHEMES):
+        return url, ()
+    address = parse_sentinel_url(url)
+    told = {"address": address, "options": sentinel_options(address, verify)}
+    return address.redis_url, (type("BySentinels", (by_sentinels,), told),)
 
-    In Python it costs as much as the rest of what a job costs the web process at Redis.
+
+@asynccontextmanager
+async def translated_call(
+    client: redis_asyncio.Redis, seconds: float | None = None
+) -> AsyncIterator[None]:
+    """A call of the event loop's client, of SOCKET_TIMEOUT at most, or of these seconds.
+
+    Raises QueueUnavailable and QueueRefused.
     """
-
-    _serializer = HiredisRespSerializer()
-
-    def pack_command(self, *arguments: Any) -> list[bytes]:
-        """The bytes of a command."""
-        packed: list[bytes] = self._serializer.pack(*arguments)
-        return packed
+    with translated_errors(place_of_client(client)):
+        async with asyncio.timeout(seconds or SOCKET_TIMEOUT):
+            yield
 
 
 @contextmanager
-def translated_errors() -> Iterator[None]:
-    """Raises QueueUnavailable for what passes with time at Redis; all else is a fault of ours."""
+def translated_errors(place: str = "") -> Iterator[None]:
+    """Raises QueueUnavailable for what passes with time at Redis, QueueRefused for what does not.
+
+    All else is a fault of ours. `place` is where Redis is, where an error does not know it.
+    """
     try:
         yield
-    except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
-        raise QueueUnavailable(f"Redis cannot be reached ({type(error).__name__})") from error
-    except exceptions.ResponseError as error:
-        answer = str(error)
-        # The client takes the code off the answers that it has a class for.
-        if error.status_code and not answer.startswith(error.status_code):
-            answer = f"{error.status_code} {answer}"
-        if answer.startswith(_UNABLE):
-            raise QueueUnavailable(f"Redis refuses: {answer[:80]}") from error
-        raise
+    except (exceptions.RedisError, OSError) as error:
+        failure = failure_of(error, place, seconds=POOL_TIMEOUT)
+        if failure is None:
+            raise
+        raise failure from error

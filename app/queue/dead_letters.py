@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 from redis import Redis
-from rq.job import Job
 from rq.registry import FailedJobRegistry
+from rq.results import Result
 
 from app.queue.connection import translated_errors
-from app.queue.model import QueueSpec, decode, named
+from app.queue.model import QueueSpec, traceback_in
+from app.queue.registry import Registry, payload_by_name, text_of
 
-# Jobs read at once: memory stays flat however many letters there are.
-PAGE = 500
-READ = (Path(__file__).parent / "read.lua").read_text()
 # What is read of a job's hash: `data` holds the payload, the others are a letter's own.
 FIELDS = (
     "data",
@@ -54,20 +50,24 @@ class DeadLetters:
         """`connection` is one of `open_redis`."""
         self._connection = connection
         self._spec = spec
-        self._key = FailedJobRegistry.key_template.format(spec.name)
-        self._script = connection.register_script(READ)
+        self._registry = Registry(connection, FailedJobRegistry.key_template.format(spec.rq_name))
 
     def __len__(self) -> int:
         """How many there are now."""
-        with translated_errors():
-            return int(self._connection.zcard(self._key))
+        return len(self._registry)
 
     def find(self, id: str) -> DeadLetter | None:
         """One dead letter, or None if there is none of that id."""
-        with translated_errors():
-            if self._connection.zscore(self._key, id) is None:
-                return None
+        if self._registry.score(id) is None:
+            return None
         return next(self._read([id]), None)
+
+    def traceback_of(self, id: str) -> str:
+        """Where the exception came from that ended it, without values; "" if that is not kept."""
+        with translated_errors():
+            found = self._connection.xrevrange(Result.get_key(id), count=1)
+        entries = cast(list[tuple[bytes, dict[bytes, bytes]]], found)
+        return next((traceback_in(result) for _, result in entries), "")
 
     def __iter__(self) -> Iterator[DeadLetter]:
         """All dead letters, newest first, read a page at a time.
@@ -77,52 +77,47 @@ class DeadLetters:
         for page in self._pages():
             yield from self._read(page)
 
+    def died_after(self, moment: float, most: int) -> tuple[list[str], float]:
+        """The ids of those that died after `moment`, oldest first, and when the last of them did.
+
+        About `most` at once; those that died together are not parted. Unix seconds by Redis' clock.
+        """
+        with translated_errors():
+            found = cast(
+                list[tuple[bytes, float]],
+                self._registry.connection.zrange(
+                    self._registry.key,
+                    cast(Any, f"({-moment!r}"),
+                    cast(Any, "-inf"),
+                    byscore=True,
+                    desc=True,
+                    withscores=True,
+                    offset=0,
+                    num=most,
+                ),
+            )
+        if not found:
+            return [], moment
+        last = found[-1][1]
+        if len(found) == most:  # more of the same moment may come
+            found = [one for one in found if one[1] != last] or found
+        return [id.decode() for id, _ in found], -found[-1][1]
+
     def count_by_reason(self) -> Counter[str]:
         """How many there are of each reason: a third of the time that reading them takes."""
         counts: Counter[str] = Counter()
         for page in self._pages():
-            found = self._fields(page, ("reason", "status"))
+            found = self._registry.fields(page, ("reason", "status"))
             counts.update(_reason(reason) for reason, status in found if status is not None)
         return counts
 
     def _pages(self) -> Iterator[list[str]]:
-        """The ids, newest first. By score, as what is replayed meanwhile would shift ranks."""
-        bound = "-inf"
-        seen_at_bound: set[str] = set()
-        while True:
-            with translated_errors():
-                found = cast(
-                    list[tuple[bytes, float]],
-                    self._connection.zrange(
-                        self._key,
-                        cast(Any, bound),
-                        cast(Any, "+inf"),
-                        byscore=True,
-                        withscores=True,
-                        offset=0,
-                        num=PAGE + len(seen_at_bound),
-                    ),
-                )
-            scored = [(id.decode(), score) for id, score in found]
-            page = [(id, score) for id, score in scored if id not in seen_at_bound]
-            if not page:
-                return
-            yield [id for id, _ in page]
-            last = page[-1][1]
-            at_last = {id for id, score in page if score == last}
-            seen_at_bound = at_last | (seen_at_bound if bound == repr(last) else set())
-            bound = repr(last)
+        return ([id for id, _ in page] for page in self._registry.pages())
 
     def _read(self, ids: Sequence[str]) -> Iterator[DeadLetter]:
-        for id, values in zip(ids, self._fields(ids, FIELDS), strict=True):
+        for id, values in zip(ids, self._registry.fields(ids, FIELDS), strict=True):
             if any(value is not None for value in values):  # else the job is gone
                 yield _dead_letter(self._spec, id, values)
-
-    def _fields(self, ids: Sequence[str], names: Sequence[str]) -> list[list[bytes | None]]:
-        with translated_errors():
-            prefix = Job.redis_job_namespace_prefix
-            found = self._script([], [prefix, json.dumps(names), *ids])
-        return cast(list[list[bytes | None]], found)
 
 
 def _reason(value: bytes | None) -> str:
@@ -132,13 +127,7 @@ def _reason(value: bytes | None) -> str:
 
 def _dead_letter(spec: QueueSpec, id: str, values: Sequence[bytes | None]) -> DeadLetter:
     data, reason, *rest = values
-    texts = ["" if value is None else value.decode(errors="replace") for value in rest]
-    error_class, error, attempts, first_failed_at, last_failed_at, description = texts
-    try:
-        _, arguments = decode(data or b"")
-        payload = named(spec, arguments[0]) if arguments else {}
-    except (ValueError, TypeError):
-        payload = {}
+    error_class, error, attempts, first_failed_at, last_failed_at, description = map(text_of, rest)
     return DeadLetter(
         id=id,
         reason=_reason(reason),
@@ -148,5 +137,5 @@ def _dead_letter(spec: QueueSpec, id: str, values: Sequence[bytes | None]) -> De
         first_failed_at=first_failed_at,
         last_failed_at=last_failed_at,
         description=description,
-        payload=payload,
+        payload=payload_by_name(spec, data),
     )

@@ -3,7 +3,8 @@
 local discarded = 0
 for i = 2, #ARGV do
   if redis.call('ZREM', FAILED, ARGV[i]) == 1 then
-    redis.call('DEL', JOB .. ARGV[i])
+    index('SREM', ARGV[i])
+    redis.call('DEL', JOB .. ARGV[i], RESULTS .. ARGV[i])
     discarded = discarded + 1
   end
 end

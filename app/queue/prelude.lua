@@ -1,7 +1,10 @@
 -- Shared by every transition; put before each script's own text when it is loaded.
--- KEYS[1..7] and ARGV[1] are the same in all of them, so that a script reads by name.
+-- KEYS[1..12] and ARGV[1] are the same in all of them, so that a script reads by name.
 local QUEUE, QUEUES, STARTED = KEYS[1], KEYS[2], KEYS[3]
 local SCHEDULED, FAILED, FINISHED, WORKER = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local CANCELED, RESULTS, CLAIM = KEYS[8], KEYS[9], KEYS[10]
+local COUNTS, BY_SESSION = KEYS[11], KEYS[12]
+local NO_KEY = 'identity:no_key'
 local JOB = ARGV[1]
 
 -- RQ's readers fail a started job whose score is past, without a lock. A lease is therefore kept
@@ -30,6 +33,14 @@ local function utc_text()
 end
 local UTC = utc_text()
 
+-- What is scheduled or failed is found by its session, in whose id the description ends: a redaction
+-- has to find it without reading all others. Nothing else is indexed, so most jobs never are.
+local function index(command, id)
+  if BY_SESSION == NO_KEY then return end
+  local session = string.match(redis.call('HGET', JOB .. id, 'description') or '', '%S+$')
+  if session then redis.call(command, BY_SESSION .. session, id) end
+end
+
 -- Takes the job from the worker that holds this lease. False if the lease is no longer its own,
 -- or RQ's tools have deleted or cancelled the job meanwhile: they know nothing of leases.
 -- Else the job's status, and the other fields asked for.
@@ -40,16 +51,26 @@ local function take_lease(id, token, ...)
 end
 
 local function to_queue(id, front)
+  index('SREM', id)
   redis.call('HSET', JOB .. id, 'status', 'queued', 'enqueued_at', UTC)
   redis.call('HDEL', JOB .. id, 'worker_name', 'started_at', 'ended_at')
   redis.call('SADD', QUEUES, QUEUE)
   redis.call(front and 'LPUSH' or 'RPUSH', QUEUE, id)
 end
 
-local function note_failure(id, error_class, message)
+local function to_schedule(id, delay)
+  redis.call('HSET', JOB .. id, 'status', 'scheduled')
+  redis.call('HDEL', JOB .. id, 'worker_name', 'started_at')
+  index('SADD', id)
+  redis.call('ZADD', SCHEDULED, string.format('%.6f', NOW + delay), id)
+end
+
+-- `span` is that of the attempt, where traces are on: the next one links to it.
+local function note_failure(id, error_class, message, span)
   redis.call('HSETNX', JOB .. id, 'first_failed_at', UTC)
   redis.call('HSET', JOB .. id, 'last_failed_at', UTC, 'error_class', error_class,
     'error', message)
+  if span ~= '' then redis.call('HSET', JOB .. id, 'failed_span', span) end
 end
 
 -- A worker that RQ has forgotten meanwhile is not brought back as a half-filled hash.
@@ -57,18 +78,50 @@ local function count(field, by)
   if redis.call('EXISTS', WORKER) == 1 then redis.call('HINCRBY', WORKER, field, by) end
 end
 
+-- Metrics are counted in the step that they tell of, so none of it is missed, and none counted twice.
+-- Whatever stands under their key, they keep no job from moving: hence `pcall`.
+local function tally(field, by)
+  redis.pcall('HINCRBY', COUNTS, field, string.format('%.0f', by))
+end
+
+-- What a worker has counted itself, as JSON.
+local function tally_all(counted)
+  if counted == '' then return end
+  for field, by in pairs(cjson.decode(counted)) do tally(field, by) end
+end
+
+-- Stripe's codes are an open set, which must not fill a server: once there are many, new ones share a name.
+local function tally_job(name, outcome, by)
+  local field = 'job:' .. name .. ':' .. outcome
+  if redis.pcall('HEXISTS', COUNTS, field) == 0 and redis.pcall('HLEN', COUNTS) >= 300 then
+    local known = string.match(name, '^(.-)/')
+    field = 'job:' .. (known and known .. '/' or '') .. 'other:' .. outcome
+  end
+  tally(field, by)
+end
+
 -- The score is minus the time of death: RQ clears away scores from 0 to now, and the newest dead
--- letter comes first.
-local function to_dead_letters(id, reason, error_class, message)
-  note_failure(id, error_class, message)
+-- letter comes first. `result` is what RQ's readers and dashboards show: a Result's names and values.
+local function to_dead_letters(id, reason, error_class, message, span, result)
+  note_failure(id, error_class, message, span)
   -- Kept for ever, by RQ's word for it.
-  redis.call('HSET', JOB .. id, 'status', 'failed', 'failure_ttl', -1, 'ended_at', UTC, 'reason', reason,
-    'exc_info', reason .. ': ' .. error_class .. ': ' .. message)
+  redis.call('HSET', JOB .. id, 'status', 'failed', 'failure_ttl', -1, 'ended_at', UTC, 'reason', reason)
+  redis.call('DEL', RESULTS .. id)
+  redis.call('XADD', RESULTS .. id, '*', unpack(result))
   redis.call('ZADD', FAILED, string.format('%.6f', -NOW), id)
+  index('SADD', id)
   count('failed_job_count', 1)
 end
 
+-- Nothing of what the job has been through counts any more.
+local function begin_anew(id)
+  redis.call('HDEL', JOB .. id, 'attempts', 'timeouts', 'expiries', 'reason', 'ended_at',
+    'first_failed_at')
+  redis.call('DEL', RESULTS .. id)
+  index('SREM', id)
+end
+
 local function revive(id)
-  redis.call('HDEL', JOB .. id, 'attempts', 'expiries', 'reason', 'exc_info')
+  begin_anew(id)
   to_queue(id)
 end

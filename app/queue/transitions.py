@@ -4,124 +4,84 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from redis import Redis
-from redis import asyncio as redis_asyncio
-from redis.exceptions import OutOfMemoryError, ResponseError
+from redis.exceptions import NoScriptError, OutOfMemoryError
 from rq.job import Job
 
 from app.batches import batches
-from app.domain.errors import IdentityError, JobRefused
+from app.domain.errors import IdentityError
 from app.logs import get_logger
 from app.queue.connection import translated_errors
-from app.queue.model import MAX_BATCH, Claimed, NewJob, QueueSpec, Rescued, encode, keys_of
+from app.queue.counts import LAG_BOUNDS_TEXT, UNKNOWN, Kind, Tally, encode_kinds, kind_of_data
+from app.queue.enqueuing import REFUSED, enqueue_arguments, outcome_of, resent
+from app.queue.model import (
+    MAX_BATCH,
+    NOTHING,
+    Claimed,
+    NewJob,
+    QueueSpec,
+    Rescued,
+    failed_result,
+    keys_of,
+)
+from app.queue.scripts import SCRIPTS
 
 # A completed job stays for an hour: a second delivery in that time is answered without SQL.
 KEEP_FINISHED = 3600
 # A job whose worker died this often is what kills it.
 MAX_EXPIRIES = 3
+# Its lease token while the ledger is asked whether it is done, and the seconds for that.
+RESCUER, RESCUE_LEASE = "rescuer", 60
 # One `rescue` or `promote` moves at most this many, so that no script blocks Redis for long.
 MAX_MOVED = 500
 # Seconds an idle worker waits in Redis for a job; well under the socket's timeout.
 WAIT = 2
 
-# What becomes of a job that Redis does not take, though it takes others.
-REFUSED = "refused"
-
 log = get_logger("queue")
 
-_FOLDER = Path(__file__).parent
-_PRELUDE = (_FOLDER / "prelude.lua").read_text()
 
-
-def _script(name: str) -> str:
-    """A script's text with the prelude after its first line, which Redis reads as its flags."""
-    flags, _, rest = (_FOLDER / f"{name}.lua").read_text().partition("\n")
-    return f"{flags}\n{_PRELUDE}\n{rest}"
-
-
-SCRIPTS = {
-    name: _script(name)
-    for name in (
-        "enqueue",
-        "claim",
-        "complete",
-        "retry_later",
-        "bury",
-        "release",
-        "rescue",
-        "promote",
-        "replay",
-        "discard",
-        "rewrite",
-    )
-}
-
-
-def _resent(spec: QueueSpec) -> str:
-    """The status from which a second `enqueue` puts a job back."""
-    return "failed" if spec.resend_revives else ""
-
-
-def _enqueue_arguments(spec: QueueSpec, jobs: Sequence[NewJob], revives: str) -> list[Any]:
-    """What `enqueue.lua` takes after the prefix that all scripts take."""
-    arguments: list[Any] = [spec.name, spec.time_limit, revives]
-    for job in jobs:
-        arguments += (job.id, encode(spec.function, job.payload), job.description, job.delay)
-    return arguments
-
-
-def _outcome(answer: bytes | ResponseError) -> str | IdentityError:
-    """What became of one job of an `enqueue`."""
-    if isinstance(answer, bytes):
-        return answer.decode()
-    # Its text may quote a key, and so an id, and nothing of the job.
-    return JobRefused(f"Redis refuses the job: {str(answer)[:80]}")
-
-
-class AsyncJobQueue:
-    """The web process' side: it only accepts."""
-
-    def __init__(self, connection: redis_asyncio.Redis, spec: QueueSpec) -> None:
-        """`connection` belongs to the running event loop."""
-        self._connection = connection
-        self._spec = spec
-        self._keys = keys_of(spec, "")
-        self._enqueue = connection.register_script(SCRIPTS["enqueue"])
-
-    async def enqueue_all(self, jobs: Sequence[NewJob]) -> list[str | IdentityError]:
-        """Take jobs in one round trip, each by itself: `enqueued`, `duplicate`, `replayed`.
-
-        A job that Redis refuses gives its error, JobRefused, in its place. Raises QueueUnavailable,
-        and then each job may or may not have been taken. At most MAX_BATCH jobs.
-        """
-        with translated_errors():
-            arguments = _enqueue_arguments(self._spec, jobs, _resent(self._spec))
-            answers = await self._enqueue(self._keys, [Job.redis_job_namespace_prefix, *arguments])
-        return [_outcome(answer) for answer in cast(list[Any], answers)]
-
-    async def ping(self) -> None:
-        """Raises QueueUnavailable if Redis cannot be reached."""
-        with translated_errors():
-            await self._connection.ping()
+def _claimed(found: Any, token: str) -> list[Claimed]:
+    return [
+        Claimed(id.decode(), data, int(attempts), token, *(span.decode() for span in spans))
+        for id, data, attempts, *spans in found
+    ]
 
 
 class JobQueue:
     """Every transition, for workers, the clock and operators."""
 
-    def __init__(self, connection: Redis, spec: QueueSpec, worker_name: str = "") -> None:
-        """`worker_name` is RQ's name of the worker that claims, "" for all others."""
+    def __init__(
+        self,
+        connection: Redis,
+        spec: QueueSpec,
+        worker_name: str = "",
+        tally: Tally | None = None,
+    ) -> None:
+        """`worker_name` is RQ's name of the worker that claims, "" for all others.
+
+        What is in `tally` goes along with the next call that ends a job.
+        """
         self.connection = connection
         self.spec = spec
         self.worker_name = worker_name
+        self.tally = tally if tally is not None else Tally()
         self._keys = keys_of(spec, worker_name)
         self._scripts = {name: connection.register_script(text) for name, text in SCRIPTS.items()}
 
+    def of_worker(self, name: str) -> JobQueue:
+        """The same queue, for the claims of this worker."""
+        return JobQueue(self.connection, self.spec, name, self.tally)
+
     def _run(self, name: str, *arguments: Any) -> Any:
+        given = (len(self._keys), *self._keys, Job.redis_job_namespace_prefix, *arguments)
         with translated_errors():
-            return self._scripts[name](self._keys, [Job.redis_job_namespace_prefix, *arguments])
+            try:
+                return self.connection.evalsha(self._scripts[name].sha, *given)
+            except NoScriptError:
+                # Not loaded first and then called: between the two, the primary may have changed.
+                return self.connection.eval(SCRIPTS[name], *given)
 
     def enqueue(self, job: NewJob) -> str:
         """Take one job: `enqueued`, `duplicate`, `replayed` or `refused`."""
@@ -133,7 +93,11 @@ class JobQueue:
         One that Redis refuses, as something else stands under its key, is `refused`, and is logged.
         Raises QueueUnavailable.
         """
-        return self._enqueue(jobs, _resent(self.spec))
+        return self._enqueue(jobs, resent(self.spec))
+
+    def enqueue_absent(self, jobs: Iterable[NewJob]) -> list[str]:
+        """Take jobs, as `enqueue_all` does, of which Redis holds nothing; the others stay."""
+        return self._enqueue(jobs, "")
 
     def enqueue_missing(self, jobs: Iterable[NewJob]) -> list[str]:
         """Take jobs whose work the ledger lacks, as `enqueue_all` does, but leave the dead dead.
@@ -145,48 +109,108 @@ class JobQueue:
     def _enqueue(self, jobs: Iterable[NewJob], revives: str) -> list[str]:
         outcomes: list[str] = []
         for batch in batches(jobs, MAX_BATCH):
-            answers = self._run("enqueue", *_enqueue_arguments(self.spec, batch, revives))
+            answers = self._run("enqueue", *enqueue_arguments(self.spec, batch, revives))
             for job, answer in zip(batch, cast(list[Any], answers), strict=True):
-                outcome = _outcome(answer)
+                outcome = outcome_of(answer)
                 if isinstance(outcome, IdentityError):
-                    log.error("job refused", job=job.id, error=str(outcome))
+                    log.error("job refused", job_id=job.id, error=str(outcome))
                     outcome = REFUSED
                 outcomes.append(outcome)
         return outcomes
 
     def claim(self, token: str, lease: float, most: int) -> list[Claimed]:
-        """Take up to `most` queued jobs under one lease of `lease` seconds, named by `token`."""
+        """Take up to `most` queued jobs under one lease of `lease` seconds, named by `token`.
+
+        A worker that heard no answer asks again by the same token, and is given what it took.
+        """
         found = self._run("claim", token, lease, most, self.worker_name)
-        return [Claimed(id.decode(), data, int(attempts), token) for id, data, attempts in found]
+        return _claimed(found, token)
 
-    def complete(self, token: str, ids: Sequence[str]) -> int:
-        """Finish jobs whose work is committed; returns how many were still ours."""
-        empty = encode(self.spec.function)
-        return int(self._run("complete", token, KEEP_FINISHED, empty, *ids)) if ids else 0
+    def complete(self, token: str, ids: Sequence[str], kinds: Sequence[Kind] = ()) -> int:
+        """Finish jobs whose work is committed; returns how many were still ours.
 
-    def retry_later(self, job: Claimed, delay: float, error_class: str, message: str) -> bool:
-        """Try the job again after `delay` seconds. False if the lease was lost."""
-        return bool(self._run("retry_later", job.token, job.id, delay, error_class, message))
+        `kinds` are those of the jobs, in their order, for the metrics.
+        """
+        if not ids:
+            return 0
+        told = encode_kinds(kinds or [UNKNOWN] * len(ids))
+        counted = (LAG_BOUNDS_TEXT, self.tally.take(), told)
+        return int(self._run("complete", token, KEEP_FINISHED, NOTHING, *counted, *ids))
 
-    def bury(self, job: Claimed, reason: str, error_class: str, message: str) -> bool:
-        """Put the job to the dead letters. False if the lease was lost."""
-        return bool(self._run("bury", job.token, job.id, reason, error_class, message))
+    def retry_later(
+        self,
+        job: Claimed,
+        delay: float,
+        error_class: str,
+        message: str,
+        data: bytes = b"",
+        *,
+        timed_out: bool = False,
+    ) -> bool:
+        """Try the job again after `delay` seconds. False if the lease was lost.
+
+        `data` replaces what the job calls, as `encode` writes it. `timed_out` counts a timeout.
+        """
+        told = (error_class, message, data, int(timed_out), *self._counted(job))
+        return bool(self._run("retry_later", job.token, job.id, delay, *told))
+
+    def timeouts_of(self, id: str) -> int:
+        """How often the job took too long since it was enqueued or replayed."""
+        with translated_errors():
+            found: Any = self.connection.hget(Job.redis_job_namespace_prefix + id, "timeouts")
+        return int(found or 0)
+
+    def bury(
+        self,
+        job: Claimed,
+        reason: str,
+        error_class: str,
+        message: str,
+        data: bytes = b"",
+        traceback: str = "",
+    ) -> bool:
+        """Put the job to the dead letters. False if the lease was lost.
+
+        `data` replaces what the job calls, as `encode` writes it. `traceback` is for people.
+        """
+        told = (reason, error_class, message, data, *self._counted(job))
+        text = f"{reason}: {error_class}: {message}"
+        result = failed_result(text, self.worker_name, traceback)
+        return bool(self._run("bury", job.token, job.id, *told, *result))
+
+    def _counted(self, job: Claimed) -> tuple[str, bytes, str]:
+        """What is counted of a job that failed, whatever else waits to be, and its span."""
+        return kind_of_data(job.data).name, self.tally.take(), self._failed_span(job)
+
+    def _failed_span(self, job: Claimed) -> str:
+        """What its next attempt links to; "" where nothing is recorded."""
+        return ""
 
     def release(self, token: str, ids: Sequence[str]) -> int:
         """Put jobs that were claimed but not begun back to the front of the queue."""
         return int(self._run("release", token, *ids)) if ids else 0
 
+    def leave(self, job: Claimed, delay: float) -> bool:
+        """Have a job that a later release wrote wait for a worker of that release.
+
+        For `delay` seconds; then it is queued again, as it was. False if the lease was lost.
+        """
+        return bool(self._run("leave", job.token, job.id, delay))
+
     def rescue(self, dead_holder: str = "") -> Rescued:
-        """Queue the jobs whose lease has expired; bury those that kill their workers.
+        """Queue the jobs whose lease has expired, and hold those that kill their workers.
 
         `dead_holder` is the prefix of the lease tokens of a worker that is known to be dead: its
-        jobs need not wait for their leases to end.
+        jobs need not wait for their leases to end. What is held, under the token RESCUER, has to be
+        completed or buried, and is rescued again where that takes too long.
         """
-        return Rescued(*self._run("rescue", MAX_MOVED, MAX_EXPIRIES, dead_holder))
+        told = (MAX_MOVED, MAX_EXPIRIES, dead_holder, RESCUER, RESCUE_LEASE)
+        expired, suspects = self._run("rescue", *told)
+        return Rescued(expired, tuple(_claimed(suspects, RESCUER)))
 
-    def promote(self) -> int:
-        """Queue the scheduled jobs that are due; returns how many."""
-        return int(self._run("promote", MAX_MOVED))
+    def promote(self, ids: Sequence[str] = ()) -> int:
+        """Queue the scheduled jobs that are due, or these, due or not; returns how many."""
+        return int(self._run("promote", MAX_MOVED, *ids))
 
     def replay(self, ids: Sequence[str]) -> int:
         """Queue dead letters again, their attempts reset; returns how many were dead."""
@@ -206,9 +230,25 @@ class JobQueue:
             id: status.decode() if status else None for id, status in zip(ids, found, strict=True)
         }
 
-    def rewrite(self, id: str, payload: list[Any]) -> bool:
-        """Replace a dead letter's payload. False if it is no longer dead."""
-        return bool(self._run("rewrite", id, encode(self.spec.function, payload)))
+    def held_of(self, session_ids: Sequence[str]) -> dict[str, bytes]:
+        """The jobs of sessions that are dead or scheduled: what each calls, by its id."""
+        with translated_errors(), self.connection.pipeline(transaction=False) as pipeline:
+            for session_id in session_ids:
+                pipeline.smembers(self._keys[-1] + session_id)
+            found = pipeline.execute()
+        return self.calls_of(sorted(id.decode() for ids in found for id in ids))
+
+    def calls_of(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """What each job calls, by its id; those that are gone are left out."""
+        with translated_errors(), self.connection.pipeline(transaction=False) as pipeline:
+            for id in ids:
+                pipeline.hget(Job.redis_job_namespace_prefix + id, "data")
+            found = pipeline.execute()
+        return {id: data for id, data in zip(ids, found, strict=True) if data is not None}
+
+    def rewrite(self, id: str, data: bytes) -> bool:
+        """Replace what a job calls. False if it is neither dead nor scheduled any more."""
+        return bool(self._run("rewrite", id, data))
 
     def wait(self, seconds: int = WAIT) -> bool:
         """Wait until a job is queued, for `seconds` at most; takes nothing.

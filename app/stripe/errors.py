@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import stripe
+from requests.exceptions import ReadTimeout
+from rq.timeouts import JobTimeoutException
 
 from app.domain.errors import IdentityError, Permanent, Transient
+from app.domain.fields import ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +23,12 @@ class ErrorAnswer:
     status: int | None = None
     error: Mapping[str, Any] | None = None  # None if the answer is not of Stripe's shape
     retry_after: str | None = None  # seconds, if Stripe said so
+    should_retry: str | None = None  # "true" or "false", if Stripe said so to its packages
+    request_id: str | None = None
 
 
 NO_ANSWER = ErrorAnswer()
+LATE = "Stripe did not answer in time"
 NOT_STRIPES = "the answer is not Stripe's: is a proxy in between?"
 
 
@@ -66,8 +72,11 @@ def translated_errors() -> Iterator[None]:
     except AttributeError:
         # The package cannot take an error of another shape than Stripe's: a proxy's, most likely.
         failure: StripeFailure = StripeUnavailable(NOT_STRIPES)
-    except stripe.APIConnectionError:
-        failure = StripeUnavailable("Stripe is out of reach")
+    except stripe.APIConnectionError as error:
+        late = isinstance(error.__cause__, ReadTimeout | JobTimeoutException)
+        failure = StripeUnavailable(LATE if late else "Stripe is out of reach")
+    except JobTimeoutException:  # the job waited for Stripe alone: it is no fault of its own
+        failure = StripeUnavailable(LATE)
     except stripe.StripeError as error:
         failure = _translate(error)
     # Outside of the handler: Stripe's exception, whose text may quote the person, is not chained.
@@ -76,8 +85,11 @@ def translated_errors() -> Iterator[None]:
 
 def _translate(error: stripe.StripeError) -> StripeFailure:
     status = error.http_status
+    if status is not None and 300 <= status < 400:
+        redirect = f"a redirect ({status}) is not followed: look at STRIPE_API_BASE"
+        return StripeUnavailable(redirect, _answer_of(error))
     message = f"Stripe answered {status} {error.code or type(error).__name__}"
-    answer = ErrorAnswer(status, _error_of(error.json_body), _retry_after(error.headers))
+    answer = _answer_of(error)
     # Under 400: a page of a proxy, not Stripe's answer.
     # 409: another call with the same idempotency key is under way.
     if status is None or status < 400 or status in (409, 429) or status >= 500:
@@ -87,11 +99,29 @@ def _translate(error: stripe.StripeError) -> StripeFailure:
     return StripeRefused(message, answer)
 
 
+def request_id_in(headers: Mapping[str, str] | None) -> str | None:
+    """Stripe's name for the call; None if the answer has none that is of an id's form."""
+    found = header_in(headers, "request-id")
+    return found if ID.match(found) else None
+
+
+def _answer_of(error: stripe.StripeError) -> ErrorAnswer:
+    seconds = header_in(error.headers, "retry-after")
+    retried = header_in(error.headers, "stripe-should-retry")
+    return ErrorAnswer(
+        error.http_status,
+        _error_of(error.json_body),
+        retry_after=seconds if re.fullmatch(r"[0-9]{1,5}", seconds) else None,
+        should_retry=retried if retried in ("true", "false") else None,
+        request_id=request_id_in(error.headers),
+    )
+
+
 def _error_of(body: object) -> Mapping[str, Any] | None:
     error = body.get("error") if isinstance(body, Mapping) else None
     return error if isinstance(error, Mapping) else None
 
 
-def _retry_after(headers: Mapping[str, str] | None) -> str | None:
-    found = {name.lower(): value for name, value in (headers or {}).items()}.get("retry-after", "")
-    return found if re.fullmatch(r"[0-9]{1,5}", found) else None
+def header_in(headers: Mapping[str, str] | None, name: str) -> str:
+    """The value of the header of this name in lower case; "" if there is none."""
+    return {each.lower(): value for each, value in (headers or {}).items()}.get(name, "")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from app.domain.fields import ID
 from app.domain.session import Observation
-from app.stripe.client import Page, StripeApi
+from app.stripe.answers import Page
+from app.stripe.client import StripeApi
 from app.stripe.errors import StripeUnavailable
+
+T = TypeVar("T")
 
 # Seconds before Stripe is asked again, growing: four minutes in all, then a person should look.
 PAUSES = (1, 2, 4, 8, 15, 30, 60, 60, 60)
@@ -22,15 +25,18 @@ def named(item: Mapping[str, Any]) -> str:
 
 
 class StripeLists(Protocol):
-    """Stripe's lists of the account, a page at a time."""
+    """Stripe's lists of an account, a page at a time; "" is the key's own."""
 
-    def list_events(self, params: dict[str, Any]) -> Page:
+    def own_account(self) -> str | None:
+        """The account of the key; None if Stripe does not say."""
+
+    def list_events(self, params: dict[str, Any], account: str = "") -> Page:
         """Events, newest first."""
 
-    def list_sessions(self, params: dict[str, Any]) -> Page:
+    def list_sessions(self, params: dict[str, Any], account: str = "") -> Page:
         """Sessions, newest first."""
 
-    def observe(self, session: Mapping[str, Any], date: int) -> Observation:
+    def observe(self, session: Mapping[str, Any], page: Page, account: str = "") -> Observation:
         """The observation of a listed session."""
 
 
@@ -48,19 +54,23 @@ class RetryingStripe:
         self._report = report
         self._sleep = sleep
 
-    def list_events(self, params: dict[str, Any]) -> Page:
+    def own_account(self) -> str | None:
         """As StripeApi's."""
-        return self._ask(lambda: self._stripe.list_events(params))
+        return self._ask(self._stripe.own_account)
 
-    def list_sessions(self, params: dict[str, Any]) -> Page:
+    def list_events(self, params: dict[str, Any], account: str = "") -> Page:
         """As StripeApi's."""
-        return self._ask(lambda: self._stripe.list_sessions(params))
+        return self._ask(lambda: self._stripe.list_events(params, account))
 
-    def observe(self, session: Mapping[str, Any], date: int) -> Observation:
+    def list_sessions(self, params: dict[str, Any], account: str = "") -> Page:
         """As StripeApi's."""
-        return self._stripe.observe(session, date)
+        return self._ask(lambda: self._stripe.list_sessions(params, account))
 
-    def _ask(self, ask: Callable[[], Page]) -> Page:
+    def observe(self, session: Mapping[str, Any], page: Page, account: str = "") -> Observation:
+        """As StripeApi's."""
+        return self._stripe.observe(session, page, account)
+
+    def _ask(self, ask: Callable[[], T]) -> T:
         for pause in PAUSES:
             try:
                 return ask()

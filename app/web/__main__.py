@@ -2,35 +2,69 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
+from collections.abc import Sequence
 
 import uvicorn
 
-from app.domain.errors import Misconfigured
+from app.credentials import SigningSecret
+from app.domain.modes import mode_name
+from app.features import switched_off
+from app.logs import get_logger
 from app.settings import WEB_NEEDS, Settings
+from app.starting import start
+from app.stripe.signatures import WEBHOOK_PATH
+from app.version import version
+from app.web.connections import raise_file_limit
 from app.web.protocol import BoundedHttpProtocol
+
+log = get_logger("web")
 
 # Seconds a stopping server waits for requests: Heroku kills after 30.
 DRAIN_TIMEOUT = 20
 # Seconds an idle connection is kept; longer than usual routers keep theirs, so that they close it.
 KEEP_ALIVE_TIMEOUT = 95
 
+PROGRAM = "python -m app.web"
+HELP = f"""
+usage: {PROGRAM} [--help] [--version]
 
-def main() -> None:
+Takes Stripe's deliveries at POST {WEBHOOK_PATH}, and serves the API under /v1, and /metrics,
+/healthz, /readyz and /openapi.json.
+
+Settings, in the environment (docs/reference/settings.md has all):
+  STRIPE_WEBHOOK_SECRET   needed: the signing secrets of the webhook endpoint
+  DATABASE_URL            needed: the ledger, for /v1 and /readyz; a delivery does not wait for it,
+                          and is taken while it is away
+  REDIS_URL               the queue; default redis://127.0.0.1:6379/0
+  API_TOKENS              unset: /v1 and /metrics refuse every call
+  STRIPE_API_KEY          unset: no call that needs Stripe can be made
+  HOST, PORT              where it listens; default 0.0.0.0 and 8000
+  WEB_CONCURRENCY         how many processes serve; default 1
+  LOG_FORMAT              json (default) or text
+
+Signals:
+  SIGTERM, SIGINT         take no new request, answer those under way within {DRAIN_TIMEOUT} s, end
+
+Exit codes:
+  0   ended by a signal (or by SIGTERM itself, where several processes serve)
+  2   a setting is missing or wrong, or an argument is unknown; each is a line on standard error
+  3   it cannot listen on HOST and PORT; the log says why
+"""
+
+
+def main(arguments: Sequence[str] = ()) -> None:
     """Exit code 0 after SIGTERM, 2 if a setting is missing or wrong."""
-    try:
-        settings = Settings.from_environment(os.environ, needed=WEB_NEEDS)
-    except Misconfigured as error:
-        print(*error.problems, sep="\n", file=sys.stderr)  # noqa: T201  # before logs are set up
-        sys.exit(2)
+    settings = start(PROGRAM, HELP, needed=WEB_NEEDS, arguments=arguments)
+    say_what_starts(settings)
+    raise_file_limit()
     # Once it has drained, uvicorn raises the signal again for whoever was asked before it.
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))
     uvicorn.run(
         "app.web.main:from_environment",
         factory=True,
-        host=os.environ.get("HOST", "0.0.0.0"),  # noqa: S104  # a dyno's router is another host
+        host=settings.host,
         port=settings.port,
         workers=settings.web_concurrency,
         http=BoundedHttpProtocol,
@@ -43,5 +77,24 @@ def main() -> None:
     )
 
 
+def say_what_starts(settings: Settings) -> None:
+    """One line: where it will listen, what it takes, and what the settings leave off."""
+    log.info(
+        "web starting",
+        version=version(),
+        address=f"{settings.host}:{settings.port}",
+        process_count=settings.web_concurrency,
+        webhook_path=WEBHOOK_PATH,
+        signing_secret_modes=[_mode_of(secret) for secret in settings.webhook_secrets],
+        stripe_key_mode=mode_name(settings.livemode) if settings.stripe_api_key else None,
+        api_token_names=[token.name for token in settings.api_tokens],
+        off=switched_off(settings),
+    )
+
+
+def _mode_of(secret: SigningSecret) -> str:
+    return "both" if secret.livemode is None else mode_name(secret.livemode)
+
+
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -8,9 +8,6 @@ from starlette.types import Receive, Scope
 
 # Seconds a sender may take for a body; Stripe sends one at once.
 BODY_TIMEOUT = 10
-# In a scope: the body has come whole, so that no time needs to be taken, which costs more than to
-# read it.
-BODY_COMPLETE = "identity.body_complete"
 
 
 class BodyTooLarge(Exception):
@@ -32,8 +29,6 @@ async def read_body(
 
     Raises `too_large` as soon as that is known, BodyTooSlow if the body does not come.
     """
-    if scope.get(BODY_COMPLETE):
-        return await _read_parts(receive, limit, too_large)
     announced = dict(scope["headers"]).get(b"content-length", b"")
     if announced.isdigit() and int(announced.lstrip(b"0")[:12] or 0) > limit:
         raise too_large

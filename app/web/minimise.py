@@ -1,6 +1,6 @@
 """A delivery's text as an event of ours: what is dropped here cannot leak later.
 
-`SessionEvent.parse` decides, and `json` says what it is given. For the usual delivery msgspec picks
+`parse_delivery` decides, and `json` says what it is given. For the usual delivery msgspec picks
 the few fields that `parse` reads out of the text, without making objects of all the others. It is
 stricter than `json`, so whatever it does not take is left to `json`; a test holds the two equal.
 """
@@ -8,13 +8,13 @@ stricter than `json`, so whatever it does not take is left to `json`; a test hol
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import msgspec
 
 from app.domain.errors import UnreadableEvent
-from app.domain.event import SessionEvent
+from app.domain.snapshot import MetadataKeys
+from app.domain.thin_event import Delivered, parse_delivery
 
 # Opening brackets of a delivery that msgspec is given; Stripe's have about twenty. Both parsers
 # give up on deep nesting, each at a depth of its own, which these cannot reach.
@@ -36,10 +36,24 @@ class _WithId(TypedDict, total=False):
     id: str | None
 
 
+class _Document(TypedDict, total=False):
+    allowed_types: list[str] | None
+    require_id_number: bool | None
+    require_live_capture: bool | None
+    require_matching_selfie: bool | None
+
+
+class _Options(TypedDict, total=False):
+    document: _Document | None
+
+
 class _Session(TypedDict, total=False):
     id: str | None
     status: str | None
     type: str | None
+    verification_flow: str | None
+    options: _Options | None
+    livemode: bool | None
     created: int | float | None  # without `float`, msgspec would take 1.0 for 1
     client_reference_id: str | None
     metadata: dict[str, str] | None
@@ -53,25 +67,27 @@ class _Content(TypedDict, total=False):
 
 
 class _Event(TypedDict, total=False):
-    """All that `SessionEvent.parse` reads, in the usual types."""
+    """All that `parse_delivery` reads, in the usual types."""
 
     id: str | None
     type: str | None
     created: int | float | None
     account: str | None
+    context: str | None
     livemode: bool | None
     data: _Content | None
+    related_object: _WithId | None
 
 
 _usual = msgspec.json.Decoder(_Event)
 
 
-def minimise(text: str, metadata_keys: Sequence[str]) -> SessionEvent | None:
+def minimise(text: str, metadata_keys: MetadataKeys) -> Delivered | None:
     """The event of a delivery; None if it is not one of ours.
 
     Raises UnreadableEvent if it is not JSON, or a field does not have the form Stripe documents.
     """
-    return SessionEvent.parse(_decode(text), metadata_keys)
+    return parse_delivery(_decode(text), metadata_keys)
 
 
 def _decode(text: str) -> Any:

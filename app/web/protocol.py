@@ -1,19 +1,28 @@
 """HTTP/1.1 over `httptools`, which by itself takes a head of any size: bounded here.
 
 A request's body has its own limits, where it is read. All else that a sender can send is counted:
-head, trailers, the lines around chunks, and empty lines before a request.
+head, trailers, the lines around chunks, and empty lines before a request. How long a sender may
+take is judged in connections.py: here is only kept what each connection waits for.
 """
 
 from __future__ import annotations
 
-import weakref
+import asyncio
+from collections.abc import Collection
 from functools import partial
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+from uvicorn.server import ServerState
 
-from app.web.body import BODY_COMPLETE
+from app.web.connections import Connection, Connections, Wait
+from app.web.whole_request import WholeRequest
 
 # Bytes of a request that are not its body.
 MAX_HEAD = 96 * 1024
@@ -22,11 +31,18 @@ MAX_HEAD = 96 * 1024
 MAX_URL = 64 * 1024 - 1
 # Several times what browsers and proxies send.
 MAX_HEADERS = 100
+# Parts, chunks for one, that a body may come in: each costs as much as some kilobytes of it. The
+# largest delivery fits in parts of 128 bytes.
+MAX_PARTS = 4 * 1024
+# Bytes of a body that are read and dropped once its request is answered: an ordinary delivery's, so
+# that the connection can be kept.
+MAX_DROPPED = 64 * 1024
 # Requests that may be sent ahead on a connection, each before the answer to the one before it.
 MAX_AHEAD = 16
 INVALID = "Invalid HTTP request received."
-# In a scope: `send_whole` for its request.
-SEND_WHOLE = "identity.send_whole"
+TOO_LARGE = "head too large"
+
+_of_server: WeakKeyDictionary[ServerState, Connections] = WeakKeyDictionary()
 
 
 class BadHead(Exception):
@@ -36,31 +52,72 @@ class BadHead(Exception):
 class BoundedHttpProtocol(HttpToolsProtocol):
     """One connection, of which a bounded part is in memory at any time."""
 
+    waits_for: Wait | None = Wait.FIRST
+    since = 0.0  # on the loop's clock: when that wait began
     _beside_body = 0  # bytes of the current request that are not its body
+    _parts = 0  # of its body
+    _dropped = 0  # bytes of its body that came after its answer
     _head_complete = False
+    _body_pending = False  # the head of the current request is complete, and its body is not
     _why: str | None = None  # what is said to a sender whose request is refused
     _refused = False  # nothing more is read
     _without_upgrade = b""  # the head of a request that offers an upgrade, to be parsed without it
-    _idle_since: float | None = None  # on the loop's clock; None while anything is under way
+    _parsing = False
+    _held: tuple[RequestResponseCycle, Any] | None = (
+        None  # to be begun once all that came is parsed
+    )
 
     # What the transport calls.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn does
+        """A new connection; it is refused if there are too many that are at work."""
+        super().connection_made(transport)
+        self.since = self.loop.time()
+        if self.server_state not in _of_server:
+            _of_server[self.server_state] = Connections(
+                self.loop,
+                cast("Collection[Connection]", self.connections),
+                self.timeout_keep_alive,
+            )
+        if not _of_server[self.server_state].admit():
+            self._give_up(503, "too many connections")
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; all of it counts until the parser says that it is body."""
         if self._refused:
             return
-        self._idle_since = None
         self._beside_body += len(data)
+        self._parsing = True
         try:
             self._parse(data)
         except httptools.HttpParserError:
-            self.logger.warning(INVALID)
+            self.logger.warning(self._why or INVALID)
             self.send_400_response(INVALID)
+        self._parsing = False
         # Below 0 by bodies of which the next request's head came along: it is counted from here.
         self._beside_body = max(0, self._beside_body)
         if self._beside_body > MAX_HEAD and not self._refused:
-            self.logger.warning(INVALID)
-            self.send_400_response("head too large")
+            self.logger.warning(TOO_LARGE)
+            self.send_400_response(TOO_LARGE)
+        if not self._head_complete and not self._refused and self.waits_for is not Wait.HEAD:
+            self._now_waits_for(Wait.HEAD)
+        held, self._held = self._held, None
+        if held is not None and not held[0].disconnected:
+            self._begin(*held)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Begin a request, once the body that came along with its head is parsed as well."""
+        if self._parsing:
+            self._held = (cycle, app)
+        else:
+            self._begin(cycle, app)
+
+    def _begin(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Offer a request that came whole to the application's short way, or go the usual one."""
+        start = partial(super()._start_asgi_task, cycle, app)
+        take = None if cycle.more_body else getattr(app, "take", None)
+        if take is None or not take(WholeRequest(cycle, start)):
+            start()
 
     def _parse(self, data: bytes) -> None:
         """Have the parser call what is below. Raises HttpParserError."""
@@ -73,18 +130,24 @@ class BoundedHttpProtocol(HttpToolsProtocol):
                 data = self._without_upgrade + data[offered.args[0] :]
                 self._without_upgrade = b""
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The end of the connection."""
-        super().connection_lost(exc)
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-            self.timeout_keep_alive_task = None
+    def pause_writing(self) -> None:
+        """The sender does not read what we write."""
+        super().pause_writing()
+        if self.waits_for is None:
+            self._now_waits_for(Wait.READING)
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        super().resume_writing()
+        if self.waits_for is Wait.READING:
+            self.waits_for = None
 
     # What the parser calls.
 
     def on_message_begin(self) -> None:
         """A request's first byte."""
         self._head_complete = False
+        self._parts = self._dropped = 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -116,19 +179,36 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._beside_body > MAX_HEAD:  # all of what came with the head is in it, so count again
             lengths = [len(name) + len(value) + 4 for name, value in self.headers]
             if len(self.url) + sum(lengths) > MAX_HEAD:
-                self._refuse("head too large")
+                self._refuse(TOO_LARGE)
         if len(self.pipeline) >= MAX_AHEAD:
             self._refuse("too many requests ahead")
         names = [name for name, _ in self.headers]
+        # With Content-Length the parser refuses it.
+        if b"transfer-encoding" in names and not self._is_plainly_chunked():
+            self._refuse("Transfer-Encoding has to be chunked, in HTTP/1.1")
         hosts = names.count(b"host")
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             self._refuse("there has to be one Host header")
+        self._body_pending = True
+        self.waits_for = None
         super().on_headers_complete()
-        cast(dict[str, Any], self.scope)[SEND_WHOLE] = partial(send_whole, weakref.ref(self.cycle))
+
+    def _is_plainly_chunked(self) -> bool:
+        """False for what a proxy before us may read otherwise than we do."""
+        encodings = [value for name, value in self.headers if name == b"transfer-encoding"]
+        is_chunked = [encoding.lower() for encoding in encodings] == [b"chunked"]
+        return is_chunked and self.parser.get_http_version() == "1.1"
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
         self._beside_body -= len(body)
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            self._refuse("the body comes in too many parts")
+        if self.waits_for is Wait.REST:
+            self._dropped += len(body)
+            if self._dropped > MAX_DROPPED:
+                self._refuse("more of the body than is read once its request is answered")
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -136,7 +216,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._without_upgrade:
             return
         self._beside_body = 0
-        cast(dict[str, Any], self.scope)[BODY_COMPLETE] = True
+        self._body_pending = False
+        if self.waits_for is Wait.REST:
+            self._now_waits_for(Wait.NEXT)
         super().on_message_complete()
 
     def _refuse(self, why: str) -> None:
@@ -145,76 +227,63 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         raise BadHead(why)
 
     def send_400_response(self, msg: str) -> None:
-        """Read no more, and close the connection, with 400 if nothing else is to be said on it."""
+        """End a connection on which came what is no request."""
+        self._give_up(400, self._why or msg)
+
+    def _give_up(self, status: int, why: str) -> None:
+        """Read no more, and close the connection, with `why` unless it would be misunderstood."""
         self._refused = True
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             if not cycle.more_body:  # requests that came whole are answered first
                 cycle.keep_alive = False
+                self._now_waits_for(Wait.READING if self.flow.write_paused else None)
                 return
             cycle.disconnected = True  # the application stops waiting for the body
             cycle.message_event.set()
-            if self.pipeline or cycle.response_started:
-                self.transport.close()
-                return
-        super().send_400_response(self._why or msg)
+        begun = cycle is not None and (cycle.response_started and self._body_pending)
+        if not self.pipeline and not begun:
+            self.transport.write(_last_answer(status, why, self.server_state.default_headers))
+        self.transport.close()
+        self._now_waits_for(Wait.CLOSING)
 
-    # The wait for the next request. uvicorn sets and cancels a timer for each request; one that
-    # goes on, and looks whether the connection is idle when it is due, costs nothing.
+    # What the sender is waited for.
 
-    def _unset_keepalive_if_required(self) -> None:
-        """Leave the timer alone."""
+    def _now_waits_for(self, wait: Wait | None) -> None:
+        self.waits_for = wait
+        self.since = self.loop.time()
 
     def on_response_complete(self) -> None:
         """Begin the next request if it has come already, or wait for it."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
+            self._now_waits_for(Wait.CLOSING)
             return
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-            return
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._look_again_in(self.timeout_keep_alive)
+        elif self.waits_for is not Wait.HEAD:  # of a request that was sent ahead
+            self._now_waits_for(Wait.REST if self._body_pending else Wait.NEXT)
 
-    def timeout_keep_alive_handler(self) -> None:
-        """Close the connection if it has been idle for long enough."""
-        self.timeout_keep_alive_task = None
-        if self._idle_since is None:  # set again by the answer to what is under way
-            return
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if left > 0:
-            self._look_again_in(left)
+    def end(self) -> None:
+        """The sender has let us wait for too long."""
+        if self.waits_for is Wait.HEAD and not self.transport.is_closing():
+            self._give_up(408, "the head of the request did not come in time")
+        elif self.waits_for is Wait.READING or self.transport.is_closing():
+            self.evict()
         else:
-            super().timeout_keep_alive_handler()
+            self.transport.close()
+            self._now_waits_for(Wait.CLOSING)
 
-    def _look_again_in(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(
-            seconds, self.timeout_keep_alive_handler
-        )
+    def evict(self) -> None:
+        """Close the connection at once, whatever is still to be written."""
+        self.connections.discard(self)  # its end is told later, and the next to come counts
+        self.transport.abort()
 
 
-def send_whole(of: weakref.ref[RequestResponseCycle], head: bytes, body: bytes) -> bool:
-    """Answer a request by one system call. ASGI's two messages take two, and as much time again.
-
-    `head` is the status line and the headers. False if the answer has to be sent by messages.
-    A reference that is not weak would be a circle with the scope, and leave each request to the
-    garbage collector.
-    """
-    cycle = of()
-    if cycle is None or cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
-        return False
-    cycle.response_started = cycle.response_complete = True
-    parts = [head]
-    for name, value in cycle.default_headers:
-        parts += (name, b": ", value, b"\r\n")
-    if not cycle.keep_alive:
-        parts.append(b"connection: close\r\n")
-    parts += (b"\r\n", body)
-    cycle.transport.write(b"".join(parts))
-    cycle.message_event.set()
-    if not cycle.keep_alive:
-        cycle.transport.close()
-    cycle.on_response()
-    return True
+def _last_answer(status: int, why: str, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """The bytes of an answer after which the connection is closed."""
+    own = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+    length = (b"content-length", b"%d" % len(why))
+    lines = [b"%b: %b\r\n" % header for header in [*headers, *own, length]]
+    return b"".join([STATUS_LINE[status], *lines, b"\r\n", why.encode("ascii")])

@@ -1,23 +1,33 @@
-"""`/v1/references/{client_reference_id}`: a user's standing and its history, and redaction."""
+"""`/v1/references/{client_reference_id}`: a user's standing and history, refresh and redaction."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from starlette.convertors import PathConvertor
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.domain.errors import Rejected
-from app.domain.fields import ID, usable_reference
+from app.domain.fields import ACCOUNT_PATH, PURPOSE, PURPOSE_FORM, usable_reference
+from app.domain.standing import ReferenceKey
+from app.logs import get_logger
 from app.operations.redact_reference import redact_reference
+from app.operations.refresh_reference import refresh_reference
 from app.operations.show_reference import as_json, unknown_reference
 from app.stores import Stores
+from app.web.callers import log_call
 from app.web.parameters import BadParameter, query_parameters, reject_unknown, stripe_account
 
-REDACT_PARAMETERS = frozenset({"account", "livemode"})
+log = get_logger("audit")
+
+# For the calls that ask Stripe, which are in the mode of the API key.
+STRIPE_PARAMETERS = frozenset({"account", "livemode"})
+# Refreshes at once: each holds a thread while Stripe answers. These are not the threads that read
+# the ledger, so that a slow Stripe does not stop those.
+CONCURRENCY = 10
 
 
 class ReferenceConvertor(PathConvertor):
@@ -41,6 +51,7 @@ class References:
         """`now` gives Unix seconds."""
         self._stores = stores
         self._now = now
+        self._limiter = CapacityLimiter(CONCURRENCY)
 
     async def read_reference(self, request: Request) -> Response:
         """200 with the record. Without `livemode` in the query, the mode is the API key's.
@@ -49,11 +60,12 @@ class References:
         """
         query = request.query_params
         livemode = _livemode_in(query, self._stores.settings.livemode)
-        account = _account_in(query)
+        account = _account_of(request, query)
+        purpose = _purpose_in(query)
         reference = _reference_of(request)
         record = await to_thread.run_sync(
             lambda: self._stores.ledger.read_reference(
-                reference, account=account, livemode=livemode
+                reference, account=account, livemode=livemode, purpose=purpose
             )
         )
         if record is None:
@@ -63,22 +75,47 @@ class References:
     async def redact_reference(self, request: Request) -> Response:
         """202 with each session and whether its redaction is requested now.
 
-        Raises Misconfigured without an API key, BadParameter, UnknownReference and the ledger's
-        errors.
+        Raises Misconfigured without an API key, BadParameter, UnknownReference, StripeFailure and
+        the ledger's errors.
         """
         self._stores.require_stripe()
         livemode = self._stores.settings.livemode
-        account = _account_to_redact(request, livemode)
+        account = _account_at_stripe(request, livemode)
         reference = _reference_of(request)
+        log_call(request, "redact_reference")
         redactions = await to_thread.run_sync(
             lambda: redact_reference(
                 self._stores, reference, account=account, livemode=livemode, now=int(self._now())
-            )
+            ),
+            limiter=self._limiter,
         )
         if not redactions:
             raise UnknownReference
         sessions = [redaction.as_json() for redaction in redactions]
+        # Not the reference: it may name a person.
+        log.info(
+            "redactions requested",
+            session_ids=[redaction.session.id for redaction in redactions if redaction.requested],
+        )
         return JSONResponse({"client_reference_id": reference, "sessions": sessions}, 202)
+
+    async def refresh_reference(self, request: Request) -> Response:
+        """200 with the standing before and after Stripe was asked about all the user's sessions.
+
+        Raises Misconfigured without an API key, BadParameter, UnknownReference, StripeFailure and
+        the ledger's errors.
+        """
+        self._stores.require_stripe()
+        livemode = self._stores.settings.livemode
+        account = _account_at_stripe(request, livemode, "purpose")
+        purpose = _purpose_in(query_parameters(request))
+        key = ReferenceKey(account, livemode, _reference_of(request), purpose)
+        refreshed = await to_thread.run_sync(
+            lambda: refresh_reference(self._stores, key, int(self._now())), limiter=self._limiter
+        )
+        if refreshed is None:
+            raise UnknownReference
+        return JSONResponse(refreshed.as_json())
 
 
 def _reference_of(request: Request) -> str:
@@ -89,27 +126,36 @@ def _reference_of(request: Request) -> str:
     return reference
 
 
-def _account_to_redact(request: Request, livemode: bool) -> str:
+def _account_at_stripe(request: Request, livemode: bool, *others: str) -> str:
     """The account that the header or the query names; `livemode` is the API key's.
 
-    Raises BadParameter for a query about other sessions than would be redacted.
+    `others` are parameters that the query may have as well. Raises BadParameter for a query about
+    other sessions than Stripe would be asked about.
     """
-    named = stripe_account(request)
-    query = reject_unknown(query_parameters(request), REDACT_PARAMETERS)
-    account = _account_in(query, named)
-    if named and account != named:
-        raise BadParameter("account and Stripe-Account name two accounts", param="account")
+    query = reject_unknown(query_parameters(request), STRIPE_PARAMETERS.union(others))
+    account = _account_of(request, query)
     if _livemode_in(query, livemode) != livemode:
         raise BadParameter("livemode is not that of STRIPE_API_KEY", param="livemode")
     return account
 
 
-def _account_in(query: Mapping[str, Any], default: str = "") -> str:
-    """The query's `account`: a connected one, or "" for the team's own."""
-    account = query.get("account", default)
-    if not isinstance(account, str) or (account and not ID.match(account)):
-        raise BadParameter("account has to be an acct_… id", param="account")
+def _account_of(request: Request, query: Mapping[str, Any]) -> str:
+    """The connected account that the header or the query names, or "" for the team's own."""
+    named = stripe_account(request)
+    account = query.get("account", named)
+    if not isinstance(account, str) or (account and not ACCOUNT_PATH.match(account)):
+        raise BadParameter("account has to be an acct_… id, or a path of them", param="account")
+    if named and account != named:
+        raise BadParameter("account and Stripe-Account name two accounts", param="account")
     return account
+
+
+def _purpose_in(query: Mapping[str, Any]) -> str:
+    """The query's `purpose`: "" is the default one."""
+    purpose = query.get("purpose", "")
+    if not isinstance(purpose, str) or (purpose and not PURPOSE.match(purpose)):
+        raise BadParameter(PURPOSE_FORM, param="purpose")
+    return purpose
 
 
 def _livemode_in(query: Mapping[str, Any], default: bool) -> bool:

@@ -1,138 +1,130 @@
 """`/v1/verification_sessions`: Stripe's own calls, for the team's backend, with the rules built in.
 
-Paths, parameters, statuses and errors are Stripe's: https://docs.stripe.com/api/identity
+Paths, parameters, statuses and errors are Stripe's: https://docs.stripe.com/api/identity. What a
+parameter means is read here only as far as our rules need it: what we do not know goes to Stripe,
+which refuses what it does not know.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from anyio import CapacityLimiter, to_thread
-from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from app.domain.errors import UnreadableEvent
-from app.domain.fields import ID, usable_reference
-from app.operations.start_verification import Start, StartVerification
+from app.credentials import READ, REDACT, WRITE
+from app.domain.fields import PURPOSE_FORM, usable_reference
+from app.domain.snapshot import MetadataKeys, read_purpose
+from app.operations.apply import merge_answer
+from app.operations.open_session import Start
+from app.operations.start_verification import StartVerification
+from app.settings import Settings
 from app.stores import Stores
+from app.stripe.client import Answer
+from app.web.authentication import TokenGate
+from app.web.callers import log_call, require_scope
 from app.web.parameters import (
     BadParameter,
+    path_id,
     query_parameters,
+    read_expand,
     read_parameters,
-    reject_unknown,
     stripe_account,
     take_expand,
     take_flag,
 )
+from app.web.stripe_calls import Passed, StripeCalls
 
-UPDATE_PARAMETERS = frozenset({"metadata", "options", "provided_details", "type", "expand"})
-CREATE_PARAMETERS = UPDATE_PARAMETERS | {
-    "client_reference_id",
-    "verification_flow",
-    "related_customer",
-    "related_customer_account",
-    "related_person",
-    "return_url",
-    "reverify",
-}
-LIST_PARAMETERS = frozenset(
-    {
-        "client_reference_id",
-        "created",
-        "related_customer",
-        "related_customer_account",
-        "status",
-        "limit",
-        "starting_after",
-        "ending_before",
-        "expand",
-    }
-)
-# For the calls that retrieve, cancel or redact one session.
-EXPAND_ONLY = frozenset({"expand"})
-# Calls to Stripe at once: each holds a thread, for ten seconds at worst. These are not the threads
-# that read the ledger, so that a slow Stripe does not stop those.
-CONCURRENCY = 20
+# Ours, and Stripe's, so that Stripe's own packages can be pointed here.
+BASES = ("/v1/verification_sessions", "/v1/identity/verification_sessions")
 # https://docs.stripe.com/api/idempotent_requests
 MAX_IDEMPOTENCY_KEY = 255
-
-
-class UnreadableAnswer(Exception):
-    """Stripe's answer has a field that is not of the form it documents."""
 
 
 class VerificationSessions:
     """The endpoints, over Stripe's API and the ledger.
 
-    Each raises Misconfigured without an API key, BadParameter, StripeFailure and UnreadableAnswer.
+    Each raises Misconfigured without an API key, BadParameter, ScopeMissing, StripeFailure and
+    UnreadableAnswer.
     """
 
-    def __init__(self, stores: Stores, now: Callable[[], float]) -> None:
+    def __init__(self, stores: Stores, calls: StripeCalls, now: Callable[[], float]) -> None:
         """`now` gives Unix seconds."""
         self._stores = stores
+        self._calls = calls
         self._now = now
-        self._limiter = CapacityLimiter(CONCURRENCY)
 
-    def routes(self, middleware: Sequence[Middleware]) -> list[Route]:
-        """The routes of all endpoints, each behind `middleware`."""
-        base, one = "/v1/verification_sessions", "/v1/verification_sessions/{id}"
+    def routes(self, gate: TokenGate) -> list[Route]:
+        """The routes of all endpoints, each behind `gate`."""
+        return [route for base in BASES for route in self._routes_under(base, gate)]
+
+    def _routes_under(self, base: str, gate: TokenGate) -> list[Route]:
+        one = base + "/{id}"
+        read, write, redact = map(gate.requiring, (READ, WRITE, REDACT))
         return [
-            Route(base, self.create, methods=["POST"], middleware=middleware),
-            Route(base, self.list_sessions, methods=["GET"], middleware=middleware),
-            Route(one, self.retrieve, methods=["GET"], middleware=middleware),
-            Route(one, self.update, methods=["POST"], middleware=middleware),
-            Route(one + "/cancel", self.cancel, methods=["POST"], middleware=middleware),
-            Route(one + "/redact", self.redact, methods=["POST"], middleware=middleware),
+            Route(base, self.create, methods=["POST"], middleware=write),
+            Route(base, self.list_sessions, methods=["GET"], middleware=read),
+            Route(one, self.retrieve, methods=["GET"], middleware=read),
+            Route(one, self.update, methods=["POST"], middleware=write),
+            Route(one + "/cancel", self.cancel, methods=["POST"], middleware=write),
+            Route(one + "/redact", self.redact, methods=["POST"], middleware=redact),
         ]
 
     async def create(self, request: Request) -> Response:
         """The reference's open session, or a new one; `resumed` says which.
 
-        Raises also Conflict, QueueUnavailable and the ledger's errors.
+        Raises also Conflict, IdempotencyKeyReused, QueueUnavailable and the ledger's errors.
         """
         starting = StartVerification(self._stores)
-        params = reject_unknown(await read_parameters(request), CREATE_PARAMETERS)
-        start = _start_of(request, params, livemode=self._stores.settings.livemode)
+        params = await read_parameters(request)
+        start = _start_of(request, params, self._stores.settings)
+        _permit_expand(request, start.expand, "create")
 
-        def call() -> Mapping[str, Any]:
+        def call() -> Passed:
             started = starting.start(start, int(self._now()))
-            return {**started.body, "resumed": started.resumed}
+            return {**started.body, "resumed": started.resumed}, started.request_id
 
-        return await self._answer(call)
+        return await self._calls.answer(call)
 
     async def list_sessions(self, request: Request) -> Response:
         """One page of Stripe's list, newest first."""
         stripe = self._stores.require_stripe()
-        params = reject_unknown(query_parameters(request), LIST_PARAMETERS)
+        params = query_parameters(request)
         account = stripe_account(request)
+        _permit_expand(request, read_expand(params), "list")
+        # Stripe's packages ask there for the next page.
+        url = request.scope["route"].path
 
-        def call() -> Mapping[str, Any]:
+        def call() -> Passed:
             page = stripe.list_sessions(params, account)
-            return {
-                "object": "list",
-                "url": "/v1/verification_sessions",
-                "has_more": page.has_more,
-                "data": page.items,
-            }
+            body = {"object": "list", "url": url, "has_more": page.has_more, "data": page.items}
+            return body, page.request_id
 
-        return await self._answer(call)
+        return await self._calls.answer(call)
 
     async def retrieve(self, request: Request) -> Response:
         """The session, with a fresh `url` and `client_secret` if it is open."""
         stripe = self._stores.require_stripe()
-        expand = take_expand(reject_unknown(query_parameters(request), EXPAND_ONLY))
+        params = query_parameters(request)
+        expand = take_expand(params)
         id, account = _session_id(request), stripe_account(request)
-        return await self._answer(lambda: stripe.fetch(id, account, expand).body)
+        _permit_expand(request, expand, "retrieve", id)
+        return await self._calls.answer(
+            lambda: self._passed(stripe.fetch(id, account, expand, params))
+        )
 
     async def update(self, request: Request) -> Response:
         """The session after the change."""
         stripe = self._stores.require_stripe()
-        params = reject_unknown(await read_parameters(request), UPDATE_PARAMETERS)
+        params = await read_parameters(request)
+        expand = read_expand(params)
         id, account, key = _session_id(request), stripe_account(request), _idempotency_key(request)
-        return await self._answer(lambda: stripe.update(id, params, account, key).body)
+        _permit_expand(request, expand, "update", id)
+        return await self._calls.answer(
+            lambda: self._passed(stripe.update(id, params, account, key))
+        )
 
     async def cancel(self, request: Request) -> Response:
         """The canceled session."""
@@ -144,19 +136,22 @@ class VerificationSessions:
 
     async def _end(self, how: Literal["cancel", "redact"], request: Request) -> Response:
         stripe = self._stores.require_stripe()
-        params = reject_unknown(await read_parameters(request), EXPAND_ONLY)
+        params = await read_parameters(request)
+        expand = read_expand(params)
         id, account, key = _session_id(request), stripe_account(request), _idempotency_key(request)
-        return await self._answer(lambda: stripe.end(how, id, params, account, key).body)
+        _permit_expand(request, expand, how, id)
+        log_call(request, how, session_id=id)
+        return await self._calls.answer(
+            lambda: self._passed(stripe.end(how, id, params, account, key))
+        )
 
-    async def _answer(self, call: Callable[[], Mapping[str, Any]]) -> Response:
-        """200 with what `call` returns, which runs in a thread."""
-        try:
-            return JSONResponse(await to_thread.run_sync(call, limiter=self._limiter))
-        except UnreadableEvent as unreadable:
-            raise UnreadableAnswer(str(unreadable)) from None
+    def _passed(self, answer: Answer) -> Passed:
+        """What the caller is answered, after the ledger has it; see `merge_answer`."""
+        merge_answer(answer, self._stores, self._now())
+        return answer.body, answer.request_id
 
 
-def _start_of(request: Request, params: dict[str, Any], *, livemode: bool) -> Start:
+def _start_of(request: Request, params: dict[str, Any], settings: Settings) -> Start:
     """The start that the request asks for. Raises BadParameter in Stripe's wording."""
     reverify = take_flag(params, "reverify")
     expand = take_expand(params)
@@ -171,15 +166,37 @@ def _start_of(request: Request, params: dict[str, Any], *, livemode: bool) -> St
         raise BadParameter(
             "type or verification_flow is required", param="type", code="parameter_missing"
         )
-    return Start(reference, params, stripe_account(request), livemode, reverify, expand)
+    return Start(
+        reference,
+        params,
+        stripe_account(request),
+        settings.livemode,
+        reverify,
+        expand,
+        _idempotency_key(request) or None,
+        _purpose_of(params, settings.metadata_keys),
+    )
+
+
+def _purpose_of(params: dict[str, Any], metadata_keys: MetadataKeys) -> str:
+    """What the session is for. Raises BadParameter for a purpose that would make it an orphan."""
+    purpose = read_purpose(params, metadata_keys, None)
+    if purpose is None:
+        raise BadParameter(PURPOSE_FORM, param=f"metadata[{metadata_keys.purpose}]")
+    return purpose
+
+
+def _permit_expand(
+    request: Request, expand: Sequence[str], call: str, session_id: str | None = None
+) -> None:
+    """Log who asks for what a person has submitted. Raises ScopeMissing if that is not theirs."""
+    if expand:
+        require_scope(request, REDACT)
+        log_call(request, f"{call} with expand", session_id=session_id)
 
 
 def _session_id(request: Request) -> str:
-    """The path's session. Raises BadParameter if it cannot be one."""
-    id: str = request.path_params["id"]
-    if not ID.match(id):
-        raise BadParameter("that is not the id of a VerificationSession", param="session")
-    return id
+    return path_id(request, "VerificationSession", param="session")
 
 
 def _idempotency_key(request: Request) -> str | None:

@@ -1,6 +1,7 @@
 """`python -m deploy.sandbox`: serve the sandbox on a port."""
 
 import argparse
+import os
 import secrets
 import socket
 import sys
@@ -17,6 +18,7 @@ from deploy.sandbox.gate import HANG_UP
 from deploy.sandbox.main import Settings, create_app
 from deploy.sandbox.storage import UnreadableState
 
+VARIABLE = "SANDBOX_WEBHOOK_SECRET"
 _EPILOG = """\
 examples:
   python -m deploy.sandbox --port 12111 --webhook http://127.0.0.1:8000/webhooks/stripe
@@ -31,8 +33,13 @@ examples:
   disturb the delivery of events:
       curl -d '{"duplicate": 0.2, "reorder": 0.2}' http://127.0.0.1:12111/_sandbox/chaos
 
+  be another team, a connected account, or an account of an organization: the key
+  sk_test_acct_other_1 is of acct_other; the header Stripe-Account: acct_theirs connects it;
+  sk_org_test_1 with Stripe-Context: acct_a/acct_b
+
   under /_sandbox: sessions, sessions/ID/submit, sessions/ID/review, chaos, deliveries, retries,
-  events/ID/resend, webhooks, clock, faults, limits, redaction
+  events/ID/resend, webhooks, event_destinations, accounts, clock, faults, limits, redaction,
+  verification_flows/ID
 """
 
 
@@ -58,18 +65,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.secret is not None and given.webhook is None:
         parser.error("--secret is of no use without --webhook")
+    told = given.secret or _secret_of_environment(parser)
     try:
         listener = _listen(given.host, given.port)
     except OSError as error:
         return _fail(f"cannot listen on {given.host}:{given.port}: {error.strerror}")
     address = _address(given.host, listener.getsockname()[1])
-    secret = given.secret or f"whsec_{secrets.token_hex(16)}"
+    secret = told or f"whsec_{secrets.token_hex(16)}"
     settings = Settings(
         base_url=given.public_url or address,
         webhook=given.webhook,
         secret=secret,
         seed=given.seed,
         state_file=given.state,
+        host=given.host,
     )
     try:
         app = create_app(settings)
@@ -77,11 +86,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         listener.close()
         return _fail(f"cannot use the state file {given.state}: {error}")
     sys.stdout.write(f"{address}\n")
-    if given.webhook is not None and given.secret is None:
+    if given.webhook is not None and told is None:
         sys.stdout.write(f"signing secret of {given.webhook}: {secret}\n")
     sys.stdout.flush()
     _serve(app, listener)
     return 0
+
+
+def _secret_of_environment(parser: argparse.ArgumentParser) -> str | None:
+    """What other users of this machine cannot see, as they see a command line."""
+    text = os.environ.get(VARIABLE)
+    try:
+        return _secret(text) if text else None
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"{VARIABLE}: {error}")
 
 
 def _serve(app: Starlette, listener: socket.socket) -> None:
@@ -121,7 +139,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--webhook", type=_url, metavar="URL", help="where to send events")
     parser.add_argument(
-        "--secret", type=_secret, metavar="whsec_…", help="its signing secret; default: a new one"
+        "--secret",
+        type=_secret,
+        metavar="whsec_…",
+        help=f"its signing secret; default: that of {VARIABLE}, or a new one",
     )
     parser.add_argument(
         "--seed", type=int, metavar="N", help="make ids, people and chaos the same in every run"

@@ -1,49 +1,44 @@
-"""Stripe's API: sessions, reports, events, endpoints, the account."""
+"""Stripe's API: sessions, reports, events, the account."""
 
 from typing import Any
 
 from starlette.routing import Route
 
-from deploy.sandbox import endpoints, events, listing, params, session_params
-from deploy.sandbox.endpoints import Endpoint
-from deploy.sandbox.errors import no_such
+from deploy.sandbox import events, listing, params, session_params
+from deploy.sandbox.errors import StripeError, invalid_parameter, no_such
 from deploy.sandbox.expansion import read_expand, read_report_expand, show_report, show_session
 from deploy.sandbox.gate import Call, Gate, Operation
-from deploy.sandbox.ids import Ids
 from deploy.sandbox.state import State
 
-ACCOUNT_ID = "acct_1SandboxIdentity0"
-
 _SESSIONS = "/v1/identity/verification_sessions"
+_REPORTS = "/v1/identity/verification_reports"
 
 
 class Api:
     """The operations. Each takes a call and returns the object to answer, or raises StripeError."""
 
-    def __init__(self, state: State, webhook_endpoints: dict[str, Endpoint], ids: Ids) -> None:
+    def __init__(self, state: State) -> None:
         self._state = state
-        self._endpoints = webhook_endpoints
-        self._ids = ids
 
     def create_session(self, call: Call) -> dict[str, Any]:
         """POST /v1/identity/verification_sessions."""
         required = () if "verification_flow" in call.params else ("type",)
         given = params.read(call.params, session_params.CREATE, required)
         expand = read_expand(given, call.caller.restricted)
-        session = self._state.create(given, call.caller.livemode, call.request)
+        session = self._state.create(given, call.caller.scope, call.request)
         return show_session(self._state, session, expand)
 
     def retrieve_session(self, call: Call) -> dict[str, Any]:
         """GET /v1/identity/verification_sessions/:id."""
         given = params.read(call.params, session_params.EXPAND)
         expand = read_expand(given, call.caller.restricted)
-        session = self._state.find(call.path["id"], call.caller.livemode)
+        session = self._state.find(call.path["id"], call.caller.scope)
         self._state.refresh_link(session)
         return show_session(self._state, session, expand)
 
     def update_session(self, call: Call) -> dict[str, Any]:
         """POST /v1/identity/verification_sessions/:id."""
-        session = self._state.find(call.path["id"], call.caller.livemode)
+        session = self._state.find(call.path["id"], call.caller.scope)
         given = params.read(call.params, session_params.CHANGEABLE)
         expand = read_expand(given, call.caller.restricted)
         self._state.update(session, given)
@@ -51,7 +46,7 @@ class Api:
 
     def cancel_session(self, call: Call) -> dict[str, Any]:
         """POST /v1/identity/verification_sessions/:id/cancel."""
-        session = self._state.find(call.path["id"], call.caller.livemode)
+        session = self._state.find(call.path["id"], call.caller.scope)
         given = params.read(call.params, session_params.EXPAND)
         expand = read_expand(given, call.caller.restricted)
         self._state.cancel(session, call.request)
@@ -59,7 +54,7 @@ class Api:
 
     def redact_session(self, call: Call) -> dict[str, Any]:
         """POST /v1/identity/verification_sessions/:id/redact."""
-        session = self._state.find(call.path["id"], call.caller.livemode)
+        session = self._state.find(call.path["id"], call.caller.scope)
         given = params.read(call.params, session_params.EXPAND)
         expand = read_expand(given, call.caller.restricted)
         self._state.redact(session, call.request)
@@ -70,11 +65,11 @@ class Api:
         given = params.read(
             call.params, {**listing.PAGE, **listing.CREATED, **session_params.FILTERS}
         )
-        expand = read_expand(given, call.caller.restricted)
+        expand = read_expand(given, call.caller.restricted, under="data.")
         wanted = [(name, given[name]) for name in session_params.FILTERS if name in given]
         created = given.get("created", {})
         page, has_more = listing.page(
-            [s for s in self._state.sessions.values() if s.livemode == call.caller.livemode],
+            listing.visible(self._state.sessions.values(), call.caller.scope),
             lambda session: (
                 listing.within(session.created, created)
                 and all(getattr(session, name) == value for name, value in wanted)
@@ -90,9 +85,29 @@ class Api:
         given = params.read(call.params, session_params.EXPAND)
         expand = read_report_expand(given, call.caller.restricted)
         report = self._state.reports.get(call.path["id"])
-        if report is None or report["livemode"] != call.caller.livemode:
+        if report is None or report.scope != call.caller.scope:
             raise no_such("verificationreport", call.path["id"], "report")
-        return show_report(report, expand)
+        return show_report(report.content, expand)
+
+    def list_reports(self, call: Call) -> dict[str, Any]:
+        """GET /v1/identity/verification_reports."""
+        given = params.read(
+            call.params, {**listing.PAGE, **listing.CREATED, **session_params.REPORT_FILTERS}
+        )
+        expand = read_report_expand(given, call.caller.restricted, under="data.")
+        wanted = [(name, given[name]) for name in session_params.REPORT_FILTERS if name in given]
+        created = given.get("created", {})
+        page, has_more = listing.page(
+            listing.visible(self._state.reports.values(), call.caller.scope),
+            lambda report: (
+                listing.within(report.created, created)
+                and all(report.content[name] == value for name, value in wanted)
+            ),
+            given,
+            "verificationreport",
+        )
+        data = [show_report(report.content, expand) for report in page]
+        return listing.render(_REPORTS, data, has_more)
 
     def list_events(self, call: Call) -> dict[str, Any]:
         """GET /v1/events."""
@@ -102,10 +117,12 @@ class Api:
             "delivery_success": params.boolean,
         }
         given = params.read(call.params, {**listing.PAGE, **listing.CREATED, **own})
+        if "type" in given and "types" in given:
+            raise invalid_parameter("types", "You may pass either type or types, but not both.")
         oldest = self._state.clock.now() - events.RETENTION
         created = given.get("created", {})
         page, has_more = listing.page(
-            [e for e in self._state.events.values() if e.livemode == call.caller.livemode],
+            listing.visible(self._state.events.values(), call.caller.scope),
             lambda event: (
                 event.created >= oldest
                 and listing.within(event.created, created)
@@ -121,54 +138,22 @@ class Api:
         params.read(call.params, session_params.EXPAND)
         event = self._state.events.get(call.path["id"])
         oldest = self._state.clock.now() - events.RETENTION
-        if event is None or event.livemode != call.caller.livemode or event.created < oldest:
+        if event is None or event.scope != call.caller.scope or event.created < oldest:
             raise no_such("event", call.path["id"])
         return event.render()
 
-    def create_endpoint(self, call: Call) -> dict[str, Any]:
-        """POST /v1/webhook_endpoints."""
-        given = params.read(call.params, endpoints.CREATE, ("url", "enabled_events"))
-        endpoint = Endpoint(
-            id=self._ids.new("we"),
-            url=given["url"],
-            secret=self._ids.new("whsec", 32),
-            livemode=call.caller.livemode,
-            created=int(self._state.clock.now()),
-            api_version=given.get("api_version"),
-        )
-        endpoint.update(given)
-        self._endpoints[endpoint.id] = endpoint
-        return endpoint.render(with_secret=True)
-
-    def list_endpoints(self, call: Call) -> dict[str, Any]:
-        """GET /v1/webhook_endpoints."""
-        given = params.read(call.params, listing.PAGE)
-        everything = [e for e in self._endpoints.values() if e.livemode == call.caller.livemode]
-        page, has_more = listing.page(everything, lambda _: True, given, "webhook_endpoint")
-        return listing.render("/v1/webhook_endpoints", [e.render() for e in page], has_more)
-
-    def retrieve_endpoint(self, call: Call) -> dict[str, Any]:
-        """GET /v1/webhook_endpoints/:id."""
-        params.read(call.params, session_params.EXPAND)
-        return self._find_endpoint(call).render()
-
-    def update_endpoint(self, call: Call) -> dict[str, Any]:
-        """POST /v1/webhook_endpoints/:id."""
-        endpoint = self._find_endpoint(call)
-        endpoint.update(params.read(call.params, endpoints.UPDATE))
-        return endpoint.render()
-
-    def delete_endpoint(self, call: Call) -> dict[str, Any]:
-        """DELETE /v1/webhook_endpoints/:id."""
-        endpoint = self._find_endpoint(call)
-        del self._endpoints[endpoint.id]
-        return {"id": endpoint.id, "object": "webhook_endpoint", "deleted": True}
-
     def retrieve_account(self, call: Call) -> dict[str, Any]:
-        """GET /v1/account."""
+        """GET /v1/account. No restricted key may: https://github.com/dj-stripe/dj-stripe/pull/1131."""
         params.read(call.params, session_params.EXPAND)
+        account = call.caller.scope.account
+        if call.caller.restricted:
+            raise StripeError(
+                403,
+                "The provided key does not have the required permissions for this endpoint on "
+                f"account '{account}'.",
+            )
         return {
-            "id": ACCOUNT_ID,
+            "id": account,
             "object": "account",
             "charges_enabled": False,
             "country": "US",
@@ -177,15 +162,8 @@ class Api:
             "email": "sandbox@example.com",
             "metadata": {},
             "payouts_enabled": False,
-            "settings": {"dashboard": {"display_name": "Identity sandbox"}},
             "type": "standard",
         }
-
-    def _find_endpoint(self, call: Call) -> Endpoint:
-        endpoint = self._endpoints.get(call.path["id"])
-        if endpoint is None or endpoint.livemode != call.caller.livemode:
-            raise no_such("webhook_endpoint", call.path["id"])
-        return endpoint
 
 
 def routes(api: Api, gate: Gate) -> list[Route]:
@@ -201,13 +179,9 @@ def routes(api: Api, gate: Gate) -> list[Route]:
         route("POST", _SESSIONS + "/{id}", api.update_session),
         route("POST", _SESSIONS + "/{id}/cancel", api.cancel_session),
         route("POST", _SESSIONS + "/{id}/redact", api.redact_session),
-        route("GET", "/v1/identity/verification_reports/{id}", api.retrieve_report),
+        route("GET", _REPORTS, api.list_reports),
+        route("GET", _REPORTS + "/{id}", api.retrieve_report),
         route("GET", "/v1/events", api.list_events),
         route("GET", "/v1/events/{id}", api.retrieve_event),
-        route("POST", "/v1/webhook_endpoints", api.create_endpoint),
-        route("GET", "/v1/webhook_endpoints", api.list_endpoints),
-        route("GET", "/v1/webhook_endpoints/{id}", api.retrieve_endpoint),
-        route("POST", "/v1/webhook_endpoints/{id}", api.update_endpoint),
-        route("DELETE", "/v1/webhook_endpoints/{id}", api.delete_endpoint),
         route("GET", "/v1/account", api.retrieve_account),
     ]

@@ -1,30 +1,30 @@
 """`/_sandbox`: how a test or a demonstration controls the sandbox. JSON in and out, no key.
 
-Every error is `{"error": {"message": "one line"}}` with 400, 404, 409 or 413.
+`control_http` says how it is spoken to.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from functools import partial
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from deploy.sandbox import bodies
+from deploy.sandbox import params, session_params
+from deploy.sandbox.accounts import OWN, Scope
 from deploy.sandbox.chaos import Chaos
+from deploy.sandbox.control_http import JSON, as_form, check, controlled, only
 from deploy.sandbox.deliveries import Deliveries
 from deploy.sandbox.errors import StripeError
 from deploy.sandbox.faults import is_number, is_whole
 from deploy.sandbox.gate import Gate
+from deploy.sandbox.redaction import CANCELED_RULES
 from deploy.sandbox.session import LAST_ERRORS, REQUIRES_INPUT, VERIFIED, Session
-from deploy.sandbox.state import State
-
-JSON = dict[str, Any]
-Operation = Callable[[JSON, str], JSON]
+from deploy.sandbox.state import NO_REQUEST, State
 
 WALK_AWAY = "walk_away"
 OUTCOMES = (VERIFIED, *LAST_ERRORS, WALK_AWAY)
+FLOW_OPTIONS = ("document", "email", "id_number", "matching", "phone")
 _YEAR = 366 * 24 * 3600.0
 
 
@@ -44,36 +44,63 @@ class Control:
         """The state of every session, oldest first, both modes."""
         return {"data": [truth(session) for session in self._state.sessions.values()]}
 
+    def create_session(self, body: JSON, _: str) -> JSON:
+        """Somebody opens a session elsewhere, as in the dashboard; with `webhook` false, unheard.
+
+        The fields are those of Stripe's API, in JSON.
+        """
+        account, livemode = body.pop("account", OWN), body.pop("livemode", False)
+        check(isinstance(account, str) and account.startswith("acct_"), "account must be acct_…")
+        check(isinstance(livemode, bool), "livemode must be true or false")
+        with self._heard(body):
+            given = params.read(as_form(body), session_params.CREATE)
+            session = self._state.create(given, Scope(account, livemode), NO_REQUEST)
+        return truth(session)
+
+    @contextmanager
+    def _heard(self, body: JSON) -> Iterator[None]:
+        """Take `webhook` from the body; false: the events made in the block are not delivered."""
+        heard, before = body.pop("webhook", True), self._deliveries.enabled
+        check(isinstance(heard, bool), "webhook must be true or false")
+        self._deliveries.enabled = before and heard
+        try:
+            yield
+        finally:
+            self._deliveries.enabled = before
+
     def submit(self, body: JSON, session_id: str) -> JSON:
-        """A person submits, or walks away: then nothing happens."""
-        _only(body, "outcome", "delay", "reason", "verified_outputs")
+        """A person submits, or walks away: then nothing happens.
+
+        With `webhook` false, what happens at once is not delivered.
+        """
+        only(body, "outcome", "delay", "reason", "verified_outputs", "webhook")
         session = self._state.find(session_id)
         outcome, delay = body.get("outcome"), body.get("delay", 0)
         reason, outputs = body.get("reason"), body.get("verified_outputs")
         if outcome not in OUTCOMES:
             raise ValueError(f"outcome must be one of: {', '.join(OUTCOMES)}")
-        _check(is_number(delay, 0, _YEAR), "delay must be seconds from 0")
-        _check(reason is None or isinstance(reason, str), "reason must be text")
-        _check(outputs is None or isinstance(outputs, dict), "verified_outputs must be an object")
-        if outcome != WALK_AWAY:
-            self._state.submit(session, outcome, delay, outputs, reason)
+        check(is_number(delay, 0, _YEAR), "delay must be seconds from 0")
+        check(reason is None or isinstance(reason, str), "reason must be text")
+        check(outputs is None or isinstance(outputs, dict), "verified_outputs must be an object")
+        with self._heard(body):
+            if outcome != WALK_AWAY:
+                self._state.submit(session, outcome, delay, outputs, reason)
         return truth(session)
 
     def review(self, body: JSON, session_id: str) -> JSON:
-        """A reviewer changes the outcome of a submission."""
-        _only(body, "status", "last_error")
+        """A reviewer changes the outcome of a submission; with `webhook` false, unheard."""
+        only(body, "status", "last_error", "webhook")
         session = self._state.find(session_id)
         status, code = body.get("status"), body.get("last_error")
-        _check(
+        check(
             status in (VERIFIED, REQUIRES_INPUT), "status must be one of: verified, requires_input"
         )
         if status == VERIFIED:
-            _check(code is None, "a verified session has no last_error")
+            check(code is None, "a verified session has no last_error")
         else:
-            _check(
-                code in list(LAST_ERRORS), f"last_error must be one of: {', '.join(LAST_ERRORS)}"
-            )
-        self._state.review(session, str(status), code)
+            check(code in list(LAST_ERRORS), f"last_error must be one of: {', '.join(LAST_ERRORS)}")
+        with self._heard(body):
+            self._state.review(session, str(status), code)
         return truth(session)
 
     def show_chaos(self, body: JSON, _: str) -> JSON:
@@ -95,9 +122,9 @@ class Control:
 
     def set_retries(self, body: JSON, _: str) -> JSON:
         """Change it, for tries that have not been made yet."""
-        _only(body, "initial", "maximum", "give_up_after")
+        only(body, "initial", "maximum", "give_up_after")
         for name, value in body.items():
-            _check(is_number(value, 0.001, _YEAR), f"{name} must be seconds, more than 0")
+            check(is_number(value, 0.001, _YEAR), f"{name} must be seconds, more than 0")
         for name, value in body.items():
             setattr(self._deliveries.retries, name, float(value))
         return asdict(self._deliveries.retries)
@@ -111,8 +138,8 @@ class Control:
 
     def set_webhooks(self, body: JSON, _: str) -> JSON:
         """Switch deliveries off and on: events made while they are off are never delivered."""
-        _only(body, "enabled")
-        _check(isinstance(body.get("enabled"), bool), "enabled must be true or false")
+        only(body, "enabled")
+        check(isinstance(body.get("enabled"), bool), "enabled must be true or false")
         self._deliveries.enabled = body["enabled"]
         return self.show_webhooks(body, _)
 
@@ -126,9 +153,9 @@ class Control:
 
     def advance_clock(self, body: JSON, _: str) -> JSON:
         """Move the clock forward; what falls due meanwhile happens at once."""
-        _only(body, "advance")
+        only(body, "advance")
         seconds = body.get("advance")
-        _check(is_number(seconds, 0, _YEAR), "advance must be seconds from 0, at most a year")
+        check(is_number(seconds, 0, _YEAR), "advance must be seconds from 0, at most a year")
         self._state.clock.advance(float(seconds or 0))
         self._state.tick()
         return self.show_clock(body, _)
@@ -153,22 +180,40 @@ class Control:
 
     def set_limits(self, body: JSON, _: str) -> JSON:
         """Change it."""
-        _only(body, "per_second")
+        only(body, "per_second")
         limit = body.get("per_second")
-        _check(limit is None or is_whole(limit, 0, 10**6), "per_second must be whole, or null")
+        check(limit is None or is_whole(limit, 0, 10**6), "per_second must be whole, or null")
         self._gate.rate_limit.per_second = limit
         return self.show_limits(body, _)
 
+    def set_flow(self, body: JSON, flow_id: str) -> JSON:
+        """Say what a verification flow asks for, as the dashboard does: a session's `options`."""
+        only(body, "options")
+        options = body.get("options")
+        check(flow_id.startswith("vf_"), "the id of a flow starts with vf_")
+        check(
+            isinstance(options, dict)
+            and set(options) <= set(FLOW_OPTIONS)
+            and all(isinstance(option, dict) for option in options.values()),
+            f"options has objects named: {', '.join(FLOW_OPTIONS)}",
+        )
+        self._state.flows[flow_id] = options or {}
+        return {"id": flow_id, "options": self._state.flows[flow_id]}
+
     def show_redaction(self, body: JSON, _: str) -> JSON:
-        """How long a redaction takes, in seconds."""
-        return {"seconds": self._state.redaction_seconds}
+        """How long a redaction takes, in seconds, and which canceled sessions can be redacted."""
+        state = self._state
+        return {"seconds": state.redaction_seconds, "canceled": state.canceled_redaction}
 
     def set_redaction(self, body: JSON, _: str) -> JSON:
         """Change it, for redactions that have not begun."""
-        _only(body, "seconds")
-        seconds = body.get("seconds")
-        _check(is_number(seconds, 0, _YEAR), "seconds must be a number from 0")
-        self._state.redaction_seconds = float(seconds or 0)
+        only(body, "seconds", "canceled")
+        seconds = body.get("seconds", self._state.redaction_seconds)
+        canceled = body.get("canceled", self._state.canceled_redaction)
+        check(is_number(seconds, 0, _YEAR), "seconds must be a number from 0")
+        check(canceled in CANCELED_RULES, f"canceled must be one of: {', '.join(CANCELED_RULES)}")
+        self._state.redaction_seconds = float(seconds)
+        self._state.canceled_redaction = canceled
         return self.show_redaction(body, _)
 
 
@@ -181,27 +226,20 @@ def truth(session: Session) -> JSON:
         "last_error": session.last_error and session.last_error["code"],
         "redaction": session.redaction,
         "created": session.created,
-        "attempts": len(session.failed_reports),
+        "attempts": len(session.failures),
         "verified_at": session.verified_at,
         "status_since": session.status_since,
         "livemode": session.livemode,
+        "account": session.account,
     }
 
 
 def routes(control: Control, changed: Callable[[], None]) -> list[Route]:
     """The paths under /_sandbox. `changed` is called after each call that may change something."""
-
-    def route(method: str, path: str, operation: Operation) -> Route:
-        async def answer(request: Request) -> Response:
-            response = await _respond(request, operation)
-            if request.method != "GET":
-                changed()
-            return response
-
-        return Route(f"/_sandbox{path}", answer, methods=[method])
-
+    route = partial(controlled, changed)
     return [
         route("GET", "/sessions", control.list_sessions),
+        route("POST", "/sessions", control.create_session),
         route("POST", "/sessions/{id}/submit", control.submit),
         route("POST", "/sessions/{id}/review", control.review),
         route("GET", "/chaos", control.show_chaos),
@@ -219,38 +257,7 @@ def routes(control: Control, changed: Callable[[], None]) -> list[Route]:
         route("DELETE", "/faults", control.clear_faults),
         route("GET", "/limits", control.show_limits),
         route("POST", "/limits", control.set_limits),
+        route("POST", "/verification_flows/{id}", control.set_flow),
         route("GET", "/redaction", control.show_redaction),
         route("POST", "/redaction", control.set_redaction),
     ]
-
-
-async def unknown(request: Request) -> Response:
-    """Answer 404 to an unknown path under /_sandbox."""
-    return _error(404, f"there is no {request.method} {request.scope['path']}")
-
-
-async def _respond(request: Request, operation: Operation) -> Response:
-    try:
-        body = {} if request.method == "GET" else await bodies.read_json(request)
-        return JSONResponse(operation(body, request.path_params.get("id", "")))
-    except ValueError as error:
-        return _error(400, str(error))
-    except bodies.TooLarge:
-        return _error(413, f"the body is longer than {bodies.MAX_BYTES} bytes")
-    except StripeError as error:
-        # What exists but is in the wrong state is a conflict here; Stripe itself answers 400.
-        return _error(404 if error.status == 404 else 409, error.message)
-
-
-def _error(status: int, message: str) -> Response:
-    return JSONResponse({"error": {"message": message}}, status)
-
-
-def _only(body: JSON, *fields: str) -> None:
-    for name in body:
-        _check(name in fields, f"unknown field {name!r}; there are: {', '.join(fields)}")
-
-
-def _check(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 
+from deploy.sandbox import thin
 from deploy.sandbox.chaos import Chaos
 from deploy.sandbox.endpoints import Endpoint
 from deploy.sandbox.events import Event
@@ -184,8 +185,7 @@ class Deliveries:
         The signature's time is the wall clock's, whatever the sandbox's own clock says: receivers
         refuse what is too old or too new.
         """
-        body = copy.event.render(copy.endpoint.api_version)
-        payload = json.dumps(body, separators=(",", ":")).encode()
+        payload = json.dumps(_body(copy), separators=(",", ":")).encode()
         secrets = [copy.endpoint.secret, self._chaos.second_secret]
         headers = {
             "Content-Type": "application/json; charset=utf-8",
@@ -202,6 +202,14 @@ class Deliveries:
         if outcome is not None:
             self.outcomes[outcome] += 1
         return answer.is_success
+
+
+def _body(copy: Copy) -> dict[str, Any]:
+    """What the endpoint is sent of the event."""
+    origin = copy.endpoint.origin(copy.event)
+    if copy.endpoint.thin:
+        return thin.notification(copy.event, origin)
+    return copy.event.render(copy.endpoint.api_version, origin)
 
 
 def _outcome(body: bytes) -> str | None:

@@ -101,6 +101,6 @@ def unrecognized_url(method: str, path: str) -> StripeError:
     return StripeError(
         404,
         f"Unrecognized request URL ({method}: {path}). The sandbox knows /v1/identity/"
-        "verification_sessions, /v1/identity/verification_reports/:id, /v1/events, "
-        "/v1/webhook_endpoints and /v1/account.",
+        "verification_sessions, /v1/identity/verification_reports, /v1/events, "
+        "/v1/webhook_endpoints, /v1/account, /v2/core/events/:id and /v2/core/event_destinations.",
     )

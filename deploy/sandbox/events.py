@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from deploy.sandbox.accounts import OWN, Scope
+
 # The version that an event is rendered in if the endpoint names none.
 API_VERSION = "2026-10-28.endive"
 # Stripe's Events API goes back this far: https://docs.stripe.com/api/events.
@@ -20,7 +22,7 @@ class Event:
     """One event.
 
     `pending` and `failed` hold the ids of the endpoints that it is still to be delivered to, and of
-    those that never accepted it.
+    those that never accepted it. `path` is the account, below its platforms (`Accounts.path`).
     """
 
     id: str
@@ -31,10 +33,37 @@ class Event:
     request: dict[str, str | None]
     pending: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    path: list[str] = field(default_factory=lambda: [OWN])
 
-    def render(self, api_version: str | None = None) -> dict[str, Any]:
-        """Stripe's object: https://docs.stripe.com/api/events/object."""
+    @property
+    def thin_id(self) -> str:
+        """The id of the thin event beside it."""
+        return f"{_thin_prefix(self.livemode)}{self.id.removeprefix('evt_')}"
+
+    @property
+    def thin_type(self) -> str:
+        """The type of the thin event beside it."""
+        return f"v1.{self.type}"
+
+    @property
+    def account(self) -> str:
+        """Whose it is."""
+        return self.path[-1]
+
+    @property
+    def scope(self) -> Scope:
+        """Who sees it."""
+        return Scope(self.account, self.livemode)
+
+    def render(
+        self, api_version: str | None = None, origin: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Stripe's object: https://docs.stripe.com/api/events/object.
+
+        `origin` has `account` and `context`, where the receiver is told them.
+        """
         return {
+            **(origin or {}),
             "id": self.id,
             "object": "event",
             "api_version": api_version or API_VERSION,
@@ -57,6 +86,18 @@ class Event:
         if endpoint_id in self.pending:
             self.pending.remove(endpoint_id)
             self.failed.append(endpoint_id)
+
+
+def snapshot_id(thin_id: str) -> str:
+    """The id of the snapshot event beside a thin one; nonsense for nonsense."""
+    for livemode in (False, True):
+        if thin_id.startswith(_thin_prefix(livemode)):
+            return f"evt_{thin_id.removeprefix(_thin_prefix(livemode))}"
+    return thin_id
+
+
+def _thin_prefix(livemode: bool) -> str:
+    return "evt_65" if livemode else "evt_test_65"
 
 
 def matches(event: Event, filters: dict[str, Any]) -> bool:

@@ -29,27 +29,35 @@ _NAMES = {
 }
 
 
-def read_expand(given: dict[str, Any], restricted: bool) -> list[str]:
-    """The expansions of a call about sessions, or of a list of them (`data.…`).
+def read_expand(given: dict[str, Any], restricted: bool, under: str = "") -> list[str]:
+    """The expansions of a call about a session, or (`under` is `data.`) of a list of them.
 
     Raises StripeError for unknown ones, and for those that need a restricted key.
     """
-    names = [name.removeprefix("data.") for name in given.get("expand", [])]
-    for name in names:
-        if name not in _NAMES:
-            raise invalid_parameter("expand", f"This property cannot be expanded ({name}).")
+    names = _expandable(given, _NAMES, under)
     _permit([name for name in names if "." in name], restricted)
     return names
 
 
-def read_report_expand(given: dict[str, Any], restricted: bool) -> list[str]:
-    """The expansions of a call about a report. Raises StripeError as `read_expand` does."""
-    names: list[str] = given.get("expand", [])
-    for name in names:
-        if name not in _SENSITIVE_IN_REPORT:
-            raise invalid_parameter("expand", f"This property cannot be expanded ({name}).")
+def read_report_expand(given: dict[str, Any], restricted: bool, under: str = "") -> list[str]:
+    """The expansions of a call about reports. Raises StripeError as `read_expand` does."""
+    names = _expandable(given, _SENSITIVE_IN_REPORT, under)
     _permit(names, restricted)
     return names
+
+
+def _expandable(given: dict[str, Any], known: Iterable[str], under: str) -> list[str]:
+    names: list[str] = given.get("expand", [])
+    for name in names:
+        if name in known and under:
+            raise invalid_parameter(
+                "expand",
+                f"This property cannot be expanded ({name}). You may want to try expanding "
+                f"'{under}{name}' instead.",
+            )
+        if not name.startswith(under) or name.removeprefix(under) not in known:
+            raise invalid_parameter("expand", f"This property cannot be expanded ({name}).")
+    return [name.removeprefix(under) for name in names]
 
 
 def show_session(state: State, session: Session, expand: list[str]) -> dict[str, Any]:
@@ -60,7 +68,7 @@ def show_session(state: State, session: Session, expand: list[str]) -> dict[str,
         outputs = session.verified_outputs if session.status == VERIFIED else None
         answer[_OUTPUTS] = outputs and _show(outputs, _SENSITIVE_OUTPUTS, _within(expand, _OUTPUTS))
     if _requested(expand, _REPORT) and session.last_verification_report is not None:
-        report = state.reports[session.last_verification_report]
+        report = state.reports[session.last_verification_report].content
         answer[_REPORT] = show_report(report, _within(expand, _REPORT))
     return answer
 
@@ -69,7 +77,7 @@ def show_report(report: dict[str, Any], expand: list[str]) -> dict[str, Any]:
     """The report as Stripe answers it, with the sensitive fields that `expand` names."""
     answer = dict(report)
     for check in ("document", "id_number"):
-        if report[check] is not None:
+        if check in report:
             sensitive = _within(_SENSITIVE_IN_REPORT, check)
             answer[check] = _show(report[check], sensitive, _within(expand, check))
     return answer
@@ -89,7 +97,5 @@ def _within(names: Iterable[str], field: str) -> list[str]:
 
 
 def _show(value: dict[str, Any], sensitive: Iterable[str], expand: list[str]) -> dict[str, Any]:
-    return {
-        key: None if key in sensitive and key not in expand else field
-        for key, field in value.items()
-    }
+    """What is neither sensitive nor asked for is left out, as Stripe's types have it (`?:`)."""
+    return {key: field for key, field in value.items() if key not in sensitive or key in expand}

@@ -11,18 +11,22 @@ _MAX_DELAY = 600
 class Fault:
     """Happens to the next `times` requests of `method` (None: any) under the path.
 
-    After `delay` seconds the request is answered with `status`; without a status it is executed
-    as usual. `hang_up` closes the connection: True instead of executing, `"after"` once executed,
-    so that only the answer is lost.
+    After `delay` seconds the request is answered with `status`, and the error's `code` if one is
+    given (404 and `resource_missing`: as if there were none); without a status it is executed as
+    usual. `hang_up` closes the connection: True instead of executing, `"after"` once executed,
+    so that only the answer is lost. The answer is `late` by so many seconds: it says what was true,
+    and has the `Date` of, when it was made.
     """
 
     path: str = "/v1/"
     method: str | None = None
     status: int | None = None
+    code: str | None = None
     times: int = 1
     retry_after: int | None = None
     delay: float = 0.0
     hang_up: bool | str = False
+    late: float = 0.0
 
 
 class Faults:
@@ -41,8 +45,8 @@ class Faults:
             if name in given and not test(given[name]):
                 raise ValueError(f"{name} must be {expected}")
         fault = Fault(**given)
-        if fault.status is None and not fault.delay and not fault.hang_up:
-            raise ValueError("give at least one of status, delay and hang_up")
+        if fault.status is None and not (fault.delay or fault.hang_up or fault.late):
+            raise ValueError("give at least one of status, delay, hang_up and late")
         self._faults.append(fault)
 
     def take(self, method: str, path: str) -> Fault | None:
@@ -94,8 +98,10 @@ _TESTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "path": (lambda v: isinstance(v, str) and v.startswith("/"), "a path such as /v1/events"),
     "method": (lambda v: v in (None, "GET", "POST", "DELETE"), "GET, POST, DELETE or null"),
     "status": (lambda v: v is None or is_whole(v, 400, 599), "an HTTP status from 400 to 599"),
+    "code": (lambda v: v is None or isinstance(v, str), "the code of an error, or null"),
     "times": (lambda v: is_whole(v, 1, 1_000_000), "a whole number from 1"),
     "retry_after": (lambda v: v is None or is_whole(v, 0, 86_400), "whole seconds or null"),
     "delay": (lambda v: is_number(v, 0, _MAX_DELAY), f"seconds from 0 to {_MAX_DELAY}"),
+    "late": (lambda v: is_number(v, 0, _MAX_DELAY), f"seconds from 0 to {_MAX_DELAY}"),
     "hang_up": (lambda v: isinstance(v, bool) or v == "after", 'true, false or "after"'),
 }

@@ -14,7 +14,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from deploy.sandbox import bodies, params
-from deploy.sandbox.authentication import Caller, authenticate
+from deploy.sandbox.accounts import Accounts, Caller
+from deploy.sandbox.authentication import authenticate
 from deploy.sandbox.clock import Clock
 from deploy.sandbox.errors import StripeError, rate_limited, unrecognized_url
 from deploy.sandbox.events import API_VERSION
@@ -59,11 +60,17 @@ class _Incoming:
 
 @dataclass(frozen=True)
 class _Executed:
-    """An answer; whether Stripe keeps it for its idempotency key; whether it is lost on its way."""
+    """An answer, and whether Stripe keeps it for its idempotency key.
+
+    `made` is when, on the sandbox's clock; `late` the seconds that it takes on its way, if it is
+    not `lost` there.
+    """
 
     answer: Answer
     kept: bool
+    made: float
     lost: bool = False
+    late: float = 0.0
 
 
 class HungUp(Exception):
@@ -83,11 +90,14 @@ class NoAnswer(Response):
 class Gate:
     """Turns operations into endpoints that answer as Stripe's API does."""
 
-    def __init__(self, clock: Clock, ids: Ids, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, clock: Clock, ids: Ids, accounts: Accounts, changed: Callable[[], None]
+    ) -> None:
         self.faults = Faults()
         self.rate_limit = RateLimit()
         self._clock = clock
         self._ids = ids
+        self._accounts = accounts
         self._changed = changed
         self._idempotency = Idempotency(clock.now)
 
@@ -98,14 +108,14 @@ class Gate:
             request_id = self._ids.new("req", 14)
             try:
                 done = await self._once(await self._read(request, request_id), operation)
-                given = done.answer
                 if done.lost:
                     return NoAnswer()
+                await asyncio.sleep(done.late)
             except StripeError as error:
-                given = _of_error(error, request_id)
+                done = _Executed(_of_error(error, request_id), kept=False, made=self._clock.now())
             except HungUp:
                 return NoAnswer()
-            return self._respond(request, given, request_id)
+            return self._respond(request, done, request_id)
 
         return answer
 
@@ -118,7 +128,8 @@ class Gate:
         return await self.endpoint(operation)(request)
 
     async def _read(self, request: Request, request_id: str) -> _Incoming:
-        caller = authenticate(request.headers.get("authorization", ""))
+        key = authenticate(request.headers.get("authorization", ""))
+        caller = self._accounts.resolve(key, request.headers)
         if not self.rate_limit.allows(time.monotonic()):
             raise rate_limited()
         try:
@@ -126,6 +137,12 @@ class Gate:
         except bodies.TooLarge:
             raise StripeError(413, "Request body is too large.") from None
         posted = request.method == "POST"
+        if body and "json" in request.headers.get("content-type", ""):
+            raise StripeError(
+                400,
+                "Invalid request (check that your POST content type is "
+                "application/x-www-form-urlencoded).",
+            )
         return _Incoming(
             method=request.method,
             # Not `request.url`: it is built from the Host header, and may not be readable.
@@ -140,19 +157,19 @@ class Gate:
 
     async def _once(self, incoming: _Incoming, operation: Operation) -> _Executed:
         """Execute, but at most once for an idempotency key."""
-        livemode, key = incoming.caller.livemode, incoming.idempotency_key
+        scope, key = incoming.caller.scope, incoming.idempotency_key
         if key is None:
             return await self._execute(incoming, operation)
         fingerprint = hashlib.sha256(f"{incoming.path}\n".encode() + incoming.form).digest()
-        stored = self._idempotency.begin(livemode, key, fingerprint)
+        stored = self._idempotency.begin(scope, key, fingerprint)
         if stored is not None:
-            return _Executed(stored, kept=True)
+            return _Executed(stored, kept=True, made=self._clock.now())
         kept: Answer | None = None
         try:
             done = await self._execute(incoming, operation)
             kept = done.answer if done.kept else None
         finally:
-            self._idempotency.end(livemode, key, kept)
+            self._idempotency.end(scope, key, kept)
         return done
 
     async def _execute(self, incoming: _Incoming, operation: Operation) -> _Executed:
@@ -162,21 +179,23 @@ class Gate:
             await asyncio.sleep(fault.delay)
         if fault.hang_up is True:
             raise HungUp
-        lost = fault.hang_up == "after"
         try:
             if fault.status is not None:
-                raise _injected(fault.status, fault.retry_after)
+                raise _injected(fault, fault.status)
             body = json.dumps(operation(incoming.call())).encode()
+            answer, kept = Answer(200, body, {}, incoming.request_id), True
+            self._changed()
         except StripeError as error:
-            return _Executed(_of_error(error, incoming.request_id), error.executed, lost)
-        self._changed()
-        return _Executed(Answer(200, body, {}, incoming.request_id), kept=True, lost=lost)
+            answer, kept = _of_error(error, incoming.request_id), error.executed
+        lost = fault.hang_up == "after"
+        return _Executed(answer, kept, self._clock.now(), lost, fault.late)
 
-    def _respond(self, request: Request, answer: Answer, request_id: str) -> Response:
+    def _respond(self, request: Request, done: _Executed, request_id: str) -> Response:
+        answer = done.answer
         headers = {
             **answer.headers,
             "Content-Type": "application/json",
-            "Date": formatdate(self._clock.now(), usegmt=True),
+            "Date": formatdate(done.made, usegmt=True),
             "Request-Id": request_id,
             "Stripe-Version": request.headers.get("stripe-version", API_VERSION),
         }
@@ -187,8 +206,8 @@ class Gate:
         return Response(answer.body, answer.status, headers)
 
 
-def _injected(status: int, retry_after: int | None) -> StripeError:
-    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+def _injected(fault: Fault, status: int) -> StripeError:
+    headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
     if status == 429:
         error = rate_limited()
         error.headers |= headers
@@ -197,6 +216,7 @@ def _injected(status: int, retry_after: int | None) -> StripeError:
         status,
         "The sandbox was told to answer so.",
         type="api_error" if status >= 500 else "invalid_request_error",
+        code=fault.code,
         executed=status >= 500,
         headers=headers,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from deploy.sandbox.accounts import Scope
 from deploy.sandbox.errors import StripeError
 
 MAX_LENGTH = 255
@@ -28,13 +29,13 @@ class _Entry:
 
 
 class Idempotency:
-    """Answers by mode and key. `now` gives the sandbox's time in seconds."""
+    """Answers by account, mode and key. `now` gives the sandbox's time in seconds."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._entries: dict[tuple[bool, str], _Entry] = {}
+        self._entries: dict[tuple[Scope, str], _Entry] = {}
 
-    def begin(self, livemode: bool, key: str, fingerprint: bytes) -> Answer | None:
+    def begin(self, scope: Scope, key: str, fingerprint: bytes) -> Answer | None:
         """The stored answer, or None if the request is to be executed and then ended.
 
         Raises StripeError: 400 for a key that is too long or was used with other parameters
@@ -42,9 +43,9 @@ class Idempotency:
         """
         if len(key) > MAX_LENGTH:
             raise StripeError(400, f"Idempotency key is too long: at most {MAX_LENGTH} characters.")
-        entry = self._entries.get((livemode, key))
+        entry = self._entries.get((scope, key))
         if entry is None or (entry.answer and entry.begun + KEPT_SECONDS <= self._now()):
-            self._entries[livemode, key] = _Entry(fingerprint, self._now())
+            self._entries[scope, key] = _Entry(fingerprint, self._now())
             return None
         if entry.fingerprint != fingerprint:
             raise StripeError(
@@ -64,9 +65,9 @@ class Idempotency:
             )
         return entry.answer
 
-    def end(self, livemode: bool, key: str, answer: Answer | None) -> None:
+    def end(self, scope: Scope, key: str, answer: Answer | None) -> None:
         """Keep the answer; None releases the key, as after refused parameters."""
         if answer is None:
-            del self._entries[livemode, key]
+            del self._entries[scope, key]
         else:
-            self._entries[livemode, key].answer = answer
+            self._entries[scope, key].answer = answer

@@ -1,10 +1,11 @@
 """Stripe's lists: newest first, paged by the id of an object."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from deploy.sandbox import params
+from deploy.sandbox.accounts import Scope
 from deploy.sandbox.errors import no_such
 
 
@@ -15,7 +16,20 @@ class Listed(Protocol):
     created: int
 
 
+class Owned(Protocol):
+    """What belongs to an account, in one mode."""
+
+    @property
+    def account(self) -> str:
+        """Whose it is."""
+
+    @property
+    def livemode(self) -> bool:
+        """In which mode."""
+
+
 Item = TypeVar("Item", bound=Listed)
+Own = TypeVar("Own", bound=Owned)
 
 _SECONDS = params.integer(0, 10**12)
 _BOUNDS: dict[str, params.Reader] = dict.fromkeys(("gt", "gte", "lt", "lte"), _SECONDS)
@@ -36,6 +50,12 @@ PAGE: dict[str, params.Reader] = {
     "expand": params.array(params.string()),
 }
 CREATED: dict[str, params.Reader] = {"created": _created}
+
+
+def visible(items: Iterable[Own], scope: Scope) -> list[Own]:
+    """Those of one account and mode, in their order. A list may have a hundred thousand."""
+    account, livemode = scope
+    return [item for item in items if item.account == account and item.livemode == livemode]
 
 
 def within(created: int, bounds: dict[str, int]) -> bool:

@@ -7,18 +7,31 @@ from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from deploy.sandbox import api, control, page, storage
+from deploy.sandbox import (
+    api,
+    control,
+    control_accounts,
+    control_http,
+    endpoint_api,
+    page,
+    storage,
+    thin,
+)
+from deploy.sandbox.accounts import OWN
 from deploy.sandbox.chaos import Chaos
 from deploy.sandbox.clock import Clock
 from deploy.sandbox.deliveries import Deliveries, Retries
-from deploy.sandbox.endpoints import Endpoint
+from deploy.sandbox.endpoints import CONNECTED, SELF, Endpoint
 from deploy.sandbox.gate import Gate
+from deploy.sandbox.hosts import KnownHosts
 from deploy.sandbox.ids import Ids
 from deploy.sandbox.state import State
 from deploy.sandbox.storage import StateFile
@@ -28,13 +41,14 @@ _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a sandbox. `base_url` is where a browser finds it."""
+    """What a sandbox is told. `base_url` is where a browser finds it, `host` where it listens."""
 
     base_url: str = "http://127.0.0.1:12111"
     webhook: str | None = None
     secret: str | None = None
     seed: int | None = None
     state_file: Path | None = None
+    host: str = "127.0.0.1"
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -70,7 +84,7 @@ def _assemble(
         if file is not None:
             file.touch()
 
-    gate = Gate(state.clock, ids, changed)
+    gate = Gate(state.clock, ids, state.accounts, changed)
     chaos = Chaos(randomness=random.Random(settings.seed))
     deliveries = Deliveries(endpoints, chaos, Retries(), changed)
     deliveries.resume(state.events.values())
@@ -84,15 +98,25 @@ def _assemble(
         if file is not None:
             file.write()
 
+    accounts = control_accounts.AccountControl(state.accounts, endpoints, state.clock, ids)
     controller = control.Control(state, gate, chaos, deliveries)
     return Starlette(
         routes=[
-            *api.routes(api.Api(state, endpoints, ids), gate),
+            *api.routes(api.Api(state), gate),
+            *endpoint_api.routes(endpoint_api.EndpointApi(endpoints, state.clock, ids), gate),
+            *thin.routes(thin.ThinApi(state, endpoints), gate),
             Route("/v1/{path:path}", gate.unknown, methods=_METHODS),
+            Route("/v2/{path:path}", gate.unknown, methods=_METHODS),
             *control.routes(controller, changed),
-            Route("/_sandbox/{path:path}", control.unknown, methods=_METHODS),
+            *control_accounts.routes(accounts, changed),
+            Route("/_sandbox/{path:path}", control_http.unknown, methods=_METHODS),
             *page.routes(page.Page(state), changed),
             Route("/", _welcome),
+        ],
+        middleware=[
+            Middleware(
+                KnownHosts, names=[settings.host, urlsplit(settings.base_url).hostname or ""]
+            )
         ],
         lifespan=lifespan,
     )
@@ -101,14 +125,21 @@ def _assemble(
 def _set_webhook(
     endpoints: dict[str, Endpoint], url: str, secret: str, ids: Ids, created: int
 ) -> None:
-    """One endpoint in each mode, so that sessions of live keys send events too."""
+    """One endpoint in each mode, so that sessions of live keys send events too.
+
+    One of an earlier start, at this address or with this secret, is changed: whoever listens at
+    an address that is no longer ours must not be sent anything.
+    """
     for livemode in (False, True):
         for endpoint in endpoints.values():
-            if endpoint.url == url and endpoint.livemode == livemode:
-                endpoint.secret = secret
+            same = endpoint.url == url or endpoint.secret == secret
+            if same and endpoint.scope == (OWN, livemode):
+                endpoint.url, endpoint.secret = url, secret
                 break
         else:
             endpoint = Endpoint(ids.new("we"), url, secret, livemode, created)
+            # As `stripe listen`: the events of connected accounts too.
+            endpoint.events_from = [SELF, CONNECTED]
             endpoints[endpoint.id] = endpoint
 
 

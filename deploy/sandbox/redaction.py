@@ -7,13 +7,27 @@ placeholder", metadata is erased, and reports and events are redacted with the s
 
 from typing import Any
 
-from deploy.sandbox.session import Session
+from deploy.sandbox.session import CANCELED, REQUIRES_INPUT, VERIFIED, Session
+
+# Whether a canceled session can be redacted. Stripe: "A VerificationSession object can be redacted
+# when it is in `requires_input` or `verified` status". Whether it refuses a canceled one nobody
+# says. Our reading: one that was canceled after attempts holds a person's documents, and can be
+# redacted (ATTEMPTED); one that holds nothing cannot.
+ALLOWED, ATTEMPTED, REFUSED = "allowed", "attempted", "refused"
+CANCELED_RULES = (ALLOWED, ATTEMPTED, REFUSED)
 
 PLACEHOLDER = "[redacted]"
 _CHECKS = ("document", "id_number", "selfie", "email", "phone")
 # Stripe's words, not a person's.
 _KEPT_IN_CHECKS = ("status", "code", "type", "id_number_type", "issuing_country")
 _KEPT_OUTPUTS = ("id_number_type",)
+
+
+def redactable(session: Session, canceled: str) -> tuple[str, ...]:
+    """The statuses that a session can be redacted in, by one of CANCELED_RULES."""
+    if canceled == ALLOWED or (canceled == ATTEMPTED and session.was_attempted):
+        return REQUIRES_INPUT, VERIFIED, CANCELED
+    return REQUIRES_INPUT, VERIFIED
 
 
 def blank(value: Any, kept: tuple[str, ...] = ()) -> Any:
@@ -48,4 +62,5 @@ def redact_snapshot(snapshot: dict[str, Any]) -> dict[str, Any]:
 
 def redact_report(report: dict[str, Any]) -> dict[str, Any]:
     """A report whose checks keep their outcomes, and nothing personal."""
-    return {**report, **{check: blank(report[check], _KEPT_IN_CHECKS) for check in _CHECKS}}
+    checks = {name: blank(report[name], _KEPT_IN_CHECKS) for name in _CHECKS if name in report}
+    return {**report, **checks}

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from deploy.sandbox.accounts import OWN, Scope
+
 REQUIRES_INPUT = "requires_input"
 PROCESSING = "processing"
 VERIFIED = "verified"
@@ -63,10 +65,28 @@ class Session:
     redaction: str | None = None
     redaction_due: float | None = None
     verified_at: int | None = None
-    failed_reports: list[str] = field(default_factory=list)
+    # One for each attempt that failed: its report, or the second of an attempt without one. No
+    # person gives up twice in a second, and nothing that Stripe sends could tell two such apart.
+    failures: list[str] = field(default_factory=list)
     reports: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     submission: dict[str, Any] | None = None  # what processing will end in, and when
+    account: str = OWN
+
+    @property
+    def was_attempted(self) -> bool:
+        """Whether anything of a person was ever submitted."""
+        return bool(self.reports or self.failures)
+
+    @property
+    def scope(self) -> Scope:
+        """Who sees it."""
+        return Scope(self.account, self.livemode)
+
+    def fail(self, attempt: str) -> None:
+        """Count an attempt that failed, once."""
+        if attempt not in self.failures:
+            self.failures.append(attempt)
 
     def enter(self, status: str, now: float) -> None:
         """Enter a status; a session that accepts no submission has no secret and no link."""
@@ -78,6 +98,7 @@ class Session:
 
     def render(self, base_url: str) -> dict[str, Any]:
         """Stripe's object, without what has to be expanded (`verified_outputs`)."""
+        flow = self.verification_flow
         return {
             "id": self.id,
             "object": "identity.verification_session",
@@ -93,9 +114,10 @@ class Session:
             "redaction": None if self.redaction is None else {"status": self.redaction},
             "related_customer": self.related_customer,
             "related_customer_account": self.related_customer_account,
-            "related_person": self.related_person,
+            # The types of Stripe's Node package have these two as absent, never null.
+            **({} if self.related_person is None else {"related_person": self.related_person}),
             "status": self.status,
             "type": self.type,
             "url": None if self.link is None else f"{base_url}/verify/{self.link}",
-            "verification_flow": self.verification_flow,
+            **({} if flow is None else {"verification_flow": flow}),
         }

@@ -4,10 +4,21 @@ As the stripe package of 2026-10 names them:
 https://docs.stripe.com/api/identity/verification_sessions.
 """
 
+from typing import Any
+
 from deploy.sandbox import params
+from deploy.sandbox.errors import no_such
 from deploy.sandbox.session import STATUSES
 
-_CHECKED = params.hash_of({"require_verification": params.boolean}, clearable=True)
+
+def _flow(value: Any, name: str) -> str:
+    """The id of a verification flow. The sandbox has every one that is of the form."""
+    flow = str(params.string()(value, name))
+    if not flow.startswith("vf_"):
+        raise no_such("verification flow", flow, name, status=400)
+    return flow
+
+
 EXPAND: dict[str, params.Reader] = {"expand": params.array(params.string(), max_items=20)}
 # What an update may change.
 CHANGEABLE: dict[str, params.Reader] = {
@@ -26,13 +37,9 @@ CHANGEABLE: dict[str, params.Reader] = {
                 },
                 clearable=True,
             ),
-            "email": _CHECKED,
-            "phone": _CHECKED,
         }
     ),
-    "provided_details": params.hash_of(
-        {"email": params.string(clearable=True), "phone": params.string(clearable=True)}
-    ),
+    "provided_details": params.hash_of({"email": params.string(), "phone": params.string()}),
     "type": params.choice("document", "id_number"),
 }
 # What a creation may set.
@@ -45,7 +52,7 @@ CREATE: dict[str, params.Reader] = {
         {"account": params.string(), "person": params.string()}, required=("account", "person")
     ),
     "return_url": params.url,
-    "verification_flow": params.string(),
+    "verification_flow": _flow,
 }
 # What a list may be narrowed to; each names an attribute of the session.
 FILTERS: dict[str, params.Reader] = {
@@ -53,4 +60,9 @@ FILTERS: dict[str, params.Reader] = {
     "related_customer": params.string(),
     "related_customer_account": params.string(),
     "status": params.choice(*STATUSES),
+}
+REPORT_FILTERS: dict[str, params.Reader] = {
+    "client_reference_id": params.string(5000),
+    "type": params.choice("document", "id_number"),
+    "verification_session": params.string(),
 }

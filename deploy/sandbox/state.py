@@ -9,12 +9,20 @@ from collections.abc import Callable
 from typing import Any
 
 from deploy.sandbox import reports
+from deploy.sandbox.accounts import Accounts, Scope
 from deploy.sandbox.clock import Clock
 from deploy.sandbox.errors import no_such, unexpected_state
 from deploy.sandbox.events import PREFIX, Event
 from deploy.sandbox.ids import Ids
 from deploy.sandbox.params import merge_metadata
-from deploy.sandbox.redaction import redact_report, redact_session, redact_snapshot
+from deploy.sandbox.redaction import (
+    ATTEMPTED,
+    redact_report,
+    redact_session,
+    redact_snapshot,
+    redactable,
+)
+from deploy.sandbox.reports import WITHOUT_REPORT, Report
 from deploy.sandbox.session import (
     CANCELED,
     LAST_ERRORS,
@@ -36,11 +44,15 @@ class State:
 
     def __init__(self, clock: Clock, ids: Ids, base_url: str = "http://127.0.0.1:12111") -> None:
         self.clock = clock
+        self.accounts = Accounts()
         self.base_url = base_url
         self.redaction_seconds = REDACTION_SECONDS
+        self.canceled_redaction = ATTEMPTED
         self.publish: Callable[[Event], None] = lambda event: None
         self.sessions: dict[str, Session] = {}
-        self.reports: dict[str, dict[str, Any]] = {}
+        self.reports: dict[str, Report] = {}
+        # What a verification flow asks for, in the form of a session's `options`.
+        self.flows: dict[str, dict[str, Any]] = {}
         self.events: dict[str, Event] = {}
         self.links: dict[str, str] = {}  # every token ever made, and its session's id
         self._ids = ids
@@ -49,30 +61,32 @@ class State:
     # Calls of the API.
 
     def create(
-        self, given: dict[str, Any], livemode: bool, request: dict[str, str | None]
+        self, given: dict[str, Any], scope: Scope, request: dict[str, str | None]
     ) -> Session:
         """Open a session in `requires_input`; `given` are Stripe's parameters, in their types."""
         now = int(self.clock.now())
         kept = {key: value for key, value in given.items() if key not in ("expand", "metadata")}
         session = Session(
             id=self._ids.new("vs"),
-            livemode=livemode,
+            account=scope.account,
+            livemode=scope.livemode,
             created=now,
             status_since=now,
             **{"type": "verification_flow", **kept},
         )
         session.metadata = merge_metadata({}, given.get("metadata", {}))
-        session.options = _options({}, given.get("options", {}))
+        flow = self.flows.get(session.verification_flow or "", {})
+        session.options = _options(flow, given.get("options", {}))
         session.provided_details = _details({}, given.get("provided_details", {}))
         self.sessions[session.id] = session
         self._open(session)
         self._record(session, "created", request)
         return session
 
-    def find(self, session_id: str, livemode: bool | None = None) -> Session:
-        """The session of that id (and mode). Raises StripeError (404) if there is none."""
+    def find(self, session_id: str, scope: Scope | None = None) -> Session:
+        """The session of that id (and scope). Raises StripeError (404) if there is none."""
         session = self.sessions.get(session_id)
-        if session is None or livemode not in (None, session.livemode):
+        if session is None or scope not in (None, session.scope):
             raise no_such("verificationsession", session_id, "session")
         return session
 
@@ -99,7 +113,7 @@ class State:
 
     def redact(self, session: Session, request: dict[str, str | None]) -> None:
         """Begin to redact; `tick` finishes it. A session in `requires_input` is canceled."""
-        self._expect(session, "redact", REQUIRES_INPUT, VERIFIED, CANCELED)
+        self._expect(session, "redact", *redactable(session, self.canceled_redaction))
         session.redaction = PROCESSING
         session.redaction_due = self.clock.now() + self.redaction_seconds
         if session.status == REQUIRES_INPUT:
@@ -140,6 +154,8 @@ class State:
             raise unexpected_state("This VerificationSession has no submission to review.")
         if status == session.status:
             raise unexpected_state(f"This VerificationSession is {status} already.")
+        if code is not None:
+            session.fail(session.last_verification_report)
         self._settle(session, code, None)
 
     def _finish(self, session: Session) -> None:
@@ -147,6 +163,15 @@ class State:
         session.submission = None
         outcome = submission["outcome"]
         code = None if outcome == VERIFIED else outcome
+        if code in WITHOUT_REPORT:
+            session.fail(f"at {int(self.clock.now())}")
+        else:
+            report_id = self._report(session, submission, code)
+            if code is not None:
+                session.fail(report_id)
+        self._settle(session, code, submission["reason"])
+
+    def _report(self, session: Session, submission: dict[str, Any], code: str | None) -> str:
         outputs = reports.person(self._ids.randomness, session) | (submission["outputs"] or {})
         report_id = self._ids.new("vr")
         error = None if code is None else _last_error(code, submission["reason"])
@@ -156,19 +181,16 @@ class State:
         session.last_verification_report = report_id
         session.reports.append(report_id)
         session.verified_outputs = outputs
-        self._settle(session, code, submission["reason"])
+        return report_id
 
     def _settle(self, session: Session, code: str | None, reason: str | None) -> None:
         """Enter `verified`, or `requires_input` with an error and a fresh link."""
-        report_id = session.last_verification_report
         if code is None:
             session.last_error = None
             session.enter(VERIFIED, self.clock.now())
             self._record(session, "verified", NO_REQUEST)
             return
         session.last_error = _last_error(code, reason)
-        if report_id is not None and report_id not in session.failed_reports:
-            session.failed_reports.append(report_id)
         session.enter(REQUIRES_INPUT, self.clock.now())
         self._open(session)
         self._record(session, "requires_input", NO_REQUEST)
@@ -198,7 +220,8 @@ class State:
         for event_id in session.events:
             self.events[event_id].object = redact_snapshot(self.events[event_id].object)
         for report_id in session.reports:
-            self.reports[report_id] = redact_report(self.reports[report_id])
+            report = self.reports[report_id]
+            report.content = redact_report(report.content)
         self._record(session, "redacted", NO_REQUEST)
 
     def restore_timers(self) -> None:
@@ -245,6 +268,7 @@ class State:
             livemode=session.livemode,
             object=snapshot,
             request=request,
+            path=self.accounts.path(session.account),
         )
         self.events[event.id] = event
         session.events.append(event.id)

@@ -11,10 +11,11 @@ from typing import Any
 
 from deploy.sandbox.endpoints import Endpoint
 from deploy.sandbox.events import Event
+from deploy.sandbox.reports import Report
 from deploy.sandbox.session import Session
 from deploy.sandbox.state import State
 
-_VERSION = 1
+_VERSION = 2
 # Seconds between two writes; a large state is written less often, so that writing takes a
 # twentieth of the time at most.
 _WRITE_INTERVAL = 1.0
@@ -32,10 +33,13 @@ def dump(state: State, endpoints: Iterable[Endpoint]) -> str:
             "version": _VERSION,
             "clock_offset": state.clock.offset,
             "redaction_seconds": state.redaction_seconds,
+            "canceled_redaction": state.canceled_redaction,
             "sessions": [vars(session) for session in state.sessions.values()],
-            "reports": list(state.reports.values()),
+            "reports": [vars(report) for report in state.reports.values()],
+            "flows": state.flows,
             "events": [vars(event) for event in state.events.values()],
             "links": state.links,
+            "platforms": state.accounts.platforms,
             "endpoints": [asdict(endpoint) for endpoint in endpoints],
         },
         separators=(",", ":"),
@@ -50,10 +54,13 @@ def load(text: str, state: State, endpoints: dict[str, Endpoint]) -> None:
             raise UnreadableState(f"it is of version {kept['version']}")
         state.clock.offset = float(kept["clock_offset"])
         state.redaction_seconds = float(kept["redaction_seconds"])
+        state.canceled_redaction = kept["canceled_redaction"]
         state.sessions.update((each["id"], Session(**each)) for each in kept["sessions"])
-        state.reports.update((each["id"], each) for each in kept["reports"])
+        state.reports.update((each["id"], Report(**each)) for each in kept["reports"])
+        state.flows.update(kept["flows"])
         state.events.update((each["id"], Event(**each)) for each in kept["events"])
         state.links.update(kept["links"])
+        state.accounts.platforms.update(kept["platforms"])
         endpoints.update((each["id"], Endpoint(**each)) for each in kept["endpoints"])
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UnreadableState("it is not a state of this sandbox") from error

@@ -16,10 +16,12 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from tests.benchmarks.bench import FAILURES, Bench, Part
-from tests.benchmarks.contestants import Bare, Celery, Contestants, Rq
+from tests.benchmarks.catch_up import CatchUp
+from tests.benchmarks.contestants import Bare, BareTuned, Celery, Contestants, Rq
 from tests.benchmarks.databases import SqliteDatabases, postgres
 from tests.benchmarks.drain import Drain
 from tests.benchmarks.growth import Growth
+from tests.benchmarks.hostile import Hostile
 from tests.benchmarks.ingest import Ingest
 from tests.benchmarks.latency import Latency
 from tests.benchmarks.machine import describe
@@ -33,10 +35,12 @@ from tests.benchmarks.table import table
 
 MAKERS: dict[str, Callable[[Bench], Part]] = {
     "ingest": Ingest,
+    "hostile": Hostile,
     "drain": Drain,
     "latency": Latency,
     "growth": Growth,
     "replay": Replay,
+    "catch-up": CatchUp,
 }
 NARROWEST = 205  # columns, where the output is no terminal
 
@@ -56,6 +60,14 @@ def parsed() -> argparse.Namespace:
     )
     parser.add_argument("--letters", type=int, metavar="N", help="dead letters of replay")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples there")
+    parser.add_argument(
+        "--earlier",
+        type=Path,
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a run's JSON: table and picture show its parts beside those measured now",
+    )
     parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the table there")
     parser.add_argument(
         "--product",
@@ -88,7 +100,9 @@ def measure(
 ) -> None:
     """Every part that was asked for, round by round. `results` has what was reached."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    contestants = Contestants(Product(arguments.product.resolve()), Bare(), Rq(), Celery())
+    contestants = Contestants(
+        Product(arguments.product.resolve()), Bare(), BareTuned(), Rq(), Celery()
+    )
     with (
         Progress(*columns, console=console, transient=True) as progress,
         tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name,
@@ -139,6 +153,8 @@ def main() -> int:
     for told in failures:
         console.print(told, markup=False)
         code = code or 1
+    for file in arguments.earlier:
+        results.add_earlier(json.loads(file.read_text())["rows"])
     if results.rows():
         machine = describe(arguments.product)
         output = Console()

@@ -115,7 +115,8 @@ class Bench:
         """A web process that listens, and its port."""
         port = free_port()
         log = self._new_log(f"web-{contestant.name}")
-        with running(contestant.web(Site(store.url, port=port)), log) as process:
+        site = Site(store.url, port=port, fsync=store.fsync)
+        with running(contestant.web(site), log) as process:
             wait_until(lambda: listens(port), START_WITHIN, "web process", [process])
             yield process, port
         log.unlink()

@@ -22,6 +22,7 @@ class Site:
     redis_url: str
     database_url: str = "sqlite:////dev/null"  # for a web process that opens none
     port: int = 0
+    fsync: str = "everysec"  # of that Redis
 
     @property
     def environment(self) -> dict[str, str]:
@@ -88,13 +89,17 @@ def _uvicorn(application: str, site: Site, http: str) -> Command:
 
 
 class Bare(Contestant):
-    """The limit: one HMAC and one RPUSH. It has no worker."""
+    """An endpoint that makes one HMAC and one RPUSH and checks nothing. It has no worker.
+
+    Its requests are parsed by h11, as by uvicorn where nothing else was installed.
+    """
 
     name = "bare"
+    http = "h11"
 
     def web(self, site: Site) -> Command:
         """One web process."""
-        return _uvicorn(f"{PEERS}.bare:app", site, "httptools")
+        return _uvicorn(f"{PEERS}.bare:app", site, self.http)
 
     def workers(self, site: Site, count: int) -> list[Command]:
         """None."""
@@ -107,6 +112,13 @@ class Bare(Contestant):
     def pending(self, redis: Redis) -> int:
         """All that came."""
         return total(redis, lists=["deliveries"])
+
+
+class BareTuned(Bare):
+    """The same on the product's own server stack: what that leaves to be gained."""
+
+    name = "bare, httptools"
+    http = "httptools"
 
 
 class Rq(Contestant):
@@ -171,6 +183,7 @@ class Contestants:
 
     product: Contestant
     bare: Contestant
+    bare_tuned: Contestant
     rq: Contestant
     celery: Contestant
 

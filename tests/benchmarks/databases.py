@@ -73,6 +73,12 @@ class PostgresDatabase:
             row = connection.execute(COUNT).fetchone()
         return int(row[0]) if row else 0
 
+    def sessions(self) -> int:
+        """How many sessions the ledger has."""
+        with psycopg.connect(self.url) as connection:
+            row = connection.execute("SELECT count(*) FROM sessions").fetchone()
+        return int(row[0]) if row else 0
+
     def execute(self, statements: str) -> None:
         """Run SQL."""
         with psycopg.connect(self.url, autocommit=True) as connection:

@@ -16,6 +16,7 @@ WORKERS_TO_PREPARE = 2
 # Seconds that preparing or measuring may take for each event.
 SECONDS_PER_EVENT = 0.1
 WARM_UP = 50
+MEGABYTE = 1e6  # bytes
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,13 @@ class Growth:
 
     def prepare(self) -> None:
         """For each size, a queue of so many sessions opened, and a ledger that has them all."""
-        with self._bench.valkey() as store, self._bench.web(self._product, store) as (_, port):
+        with self._bench.valkey() as store, self._bench.web(self._product, store) as (web, port):
+            # Both sizes have the same process: it has grown by what is between them.
             for size in self._bench.plan.growth_sizes:
                 store.client.flushall()
-                self._prepared[size] = self._prepare(size, store, port)
+                self._prepared[size] = self._prepare(size, store, web, port)
 
-    def _prepare(self, size: int, store: Valkey, port: int) -> Prepared:
+    def _prepare(self, size: int, store: Valkey, web: Process, port: int) -> Prepared:
         bench, product = self._bench, self._product
         bench.tell(f"growth: {size:,} queued")
         # Two events each for half as many users, spread evenly over the ledger.
@@ -52,12 +54,21 @@ class Growth:
         events = store.snapshot(bench.new_folder())
         store.client.flushall()
         deliver_all(port, openings("g", size))
+        self._add(0, "processes", "web", f"{size:,} events", megabytes=web.memory() / MEGABYTE)
         queue = store.snapshot(bench.new_folder())
         self._memory("a queued event", size, store)
         bench.tell(f"growth: {size:,} references")
         ledger = bench.postgres.create(bench.template(product, bench.postgres))
         with bench.workers(product, store, ledger, WORKERS_TO_PREPARE) as workers:
             self._await_pending(store, workers, 0, size)
+            held = sum(worker.memory() for worker in workers) / MEGABYTE
+            self._add(
+                0,
+                "processes",
+                f"{WORKERS_TO_PREPARE} event workers and what runs beside them",
+                f"{size:,} events",
+                megabytes=held,
+            )
         self._memory("a finished event", size, store)
         if ledger.events() != size:
             raise Failed(f"{ledger.events()} of {size} events were applied")

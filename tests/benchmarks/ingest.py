@@ -60,7 +60,7 @@ class Ingest:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         known = bench.contestants
-        self._all = [known.bare, known.rq, known.celery, known.product]
+        self._all = [known.bare, known.bare_tuned, known.rq, known.celery, known.product]
 
     def prepare(self) -> None:
         """That wrk is there."""
@@ -93,7 +93,7 @@ class Ingest:
     ) -> dict[str, float]:
         bench, seconds = self._bench, self._bench.plan.ingest_seconds
         requests = bench.folder / "requests"
-        bare = contestant is bench.contestants.bare
+        bare = contestant in (bench.contestants.bare, bench.contestants.bare_tuned)
         most = MOST_PER_SECOND_OF_BARE if bare else MOST_PER_SECOND
         write_requests(requests, f"i{connections}x", most * seconds)
         store.client.flushall()

@@ -18,11 +18,14 @@ BAR, STEP = 14, 22
 CHART = 70  # height of a line chart
 TITLES = {
     "ingest": "Deliveries taken in a second, one web process (longer is better)",
+    "hostile": "A delivery beside idle and slow senders, p99 in milliseconds (shorter is better)",
     "drain": "Events committed a second (longer is better)",
     "latency": "Delivery to commit, median in milliseconds (shorter is better)",
     "growth": "CPU of one event, in microseconds (flat is good)",
     "memory": "Redis' memory for one event, in bytes (flat is good)",
+    "processes": "Memory of our processes after so many events, in megabytes (flat is good)",
     "replay": "Dead letters replayed a second (longer is better)",
+    "catch-up": "Sessions brought in from Stripe's lists a second (longer is better)",
 }
 # Read on white as on black; the product's stands out by more than its hue.
 STYLE = """
@@ -77,7 +80,7 @@ def draw(results: Results, machine: dict[str, str]) -> str:
         canvas.y += 8
         for case, group in groupby(rows_of_part, key=lambda row: row.case):
             rows = list(group)
-            if part in ("growth", "memory") and len(rows) > 1:
+            if part in ("growth", "memory", "processes") and len(rows) > 1:
                 _lines(canvas, case, rows)
             else:
                 _bars(canvas, case, rows, results)

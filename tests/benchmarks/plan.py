@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-PARTS = ("ingest", "drain", "latency", "growth", "replay")
+PARTS = ("ingest", "hostile", "drain", "latency", "growth", "replay", "catch-up")
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,7 @@ class Plan:
     rounds: int
     ingest_seconds: int
     connections: tuple[int, ...]
+    crowd: tuple[int, int]  # idle and dripping connections of hostile
     fsyncs: tuple[str, ...]  # Valkey's appendfsync
     drain_sessions: int  # four events each
     drain_sessions_of_rq: int  # it forks for each job: fewer tell as much
@@ -22,12 +23,14 @@ class Plan:
     growth_sizes: tuple[int, ...]
     growth_events: int
     dead_letters: int
+    missed_sessions: int  # that Stripe lists, and no webhook told of
 
 
 NORMAL = Plan(
     rounds=5,
     ingest_seconds=3,
     connections=(16, 64),
+    crowd=(2_000, 200),
     fsyncs=("everysec", "always"),
     drain_sessions=2_000,
     drain_sessions_of_rq=100,
@@ -36,12 +39,14 @@ NORMAL = Plan(
     growth_sizes=(1_000, 100_000),
     growth_events=2_000,
     dead_letters=20_000,
+    missed_sessions=20_000,
 )
 FULL = replace(NORMAL, growth_sizes=(1_000, 100_000, 1_000_000), dead_letters=100_000)
 QUICK = Plan(
     rounds=1,
     ingest_seconds=1,
     connections=(16,),
+    crowd=(100, 10),
     fsyncs=("everysec",),
     drain_sessions=400,
     drain_sessions_of_rq=6,
@@ -50,4 +55,5 @@ QUICK = Plan(
     growth_sizes=(800, 1_200),
     growth_events=800,
     dead_letters=60,
+    missed_sessions=60,
 )

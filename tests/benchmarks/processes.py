@@ -71,6 +71,16 @@ def _tree(root: int) -> list[Task]:
     return chosen
 
 
+def _own_memory(pid: int) -> int:
+    """Bytes: pages that several processes share are divided among them. 0: it has ended."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    [line] = [line for line in rollup.splitlines() if line.startswith("Pss:")]
+    return int(line.split()[1]) * 1024
+
+
 def cpu_of(root: int) -> float:
     """Seconds of CPU that a process and all its descendants have used, the dead ones included."""
     return sum(task.cpu for task in _tree(root))
@@ -86,6 +96,10 @@ class Process:
     def cpu(self) -> float:
         """Seconds of CPU of its whole tree."""
         return cpu_of(self.popen.pid)
+
+    def memory(self) -> int:
+        """Bytes of memory that its whole tree holds alone; what children share counts once."""
+        return sum(_own_memory(task.pid) for task in _tree(self.popen.pid))
 
     def alive(self) -> bool:
         """Whether it still runs."""

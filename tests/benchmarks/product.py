@@ -9,7 +9,7 @@ from redis import Redis
 from tests.benchmarks.contestants import Contestant, Site, total
 from tests.benchmarks.processes import Command
 
-EVENTS = "events"
+EVENTS = "identity-events"
 DEAD_LETTERS = f"rq:failed:{EVENTS}"
 
 
@@ -27,8 +27,9 @@ class Product(Contestant):
         return Command.python("-m", *arguments, environment=environment, folder=self._checkout)
 
     def web(self, site: Site) -> Command:
-        """One web process."""
-        return self._command(site, "app.web")
+        """One web process, which answers when Redis does: as the others do."""
+        durability = "disk" if site.fsync == "always" else "memory"
+        return self._command(site, "app.web", DURABILITY=durability)
 
     def workers(self, site: Site, count: int) -> list[Command]:
         """One supervisor with so many event workers, an effects worker and the clock."""
@@ -41,6 +42,12 @@ class Product(Contestant):
     def replay(self, site: Site) -> Command:
         """Puts all dead letters back, waits, and tells what came of them."""
         return self._command(site, "app", "dlq", "replay", "--json")
+
+    def catch_up(self, site: Site, name: str, port: int) -> Command:
+        """`backfill` or `import`, from a Stripe on that port."""
+        base = f"http://127.0.0.1:{port}"
+        more = {"STRIPE_API_KEY": "sk_test_benchmarks", "STRIPE_API_BASE": base}
+        return self._command(site, "app", name, "--json", **more)
 
     def pending(self, redis: Redis) -> int:
         """Queued, started, and waiting for another try."""

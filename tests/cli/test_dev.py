@@ -2,133 +2,52 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shlex
+import json
 import signal
 import socket
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 
-from app.local.valkey import free_port
-from tests.support.cli import ROOT, processes_in
+from tests.support.cli import Run, command_runner, processes_in
+from tests.support.dev import dev, do, free_ports, told_commands
+from tests.support.events import event_body
 from tests.support.waiting import eventually
+from tests.web.deliveries import signed
 
 
-@dataclass
-class Dev:
-    """A running `dev`, and what it has printed."""
-
-    process: subprocess.Popen[str]
-    lines: list[str] = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        return "".join(self.lines)
-
-    def read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
-
-    def stop(self, *signals: signal.Signals) -> int:
-        """Its exit code after these signals, shortly one after another."""
-        for each in signals:
-            self.process.send_signal(each)
-            time.sleep(0.3)
-        return self.process.wait(60)
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs `identity` in this process, with no settings."""
+    return command_runner({}, monkeypatch, capsys)
 
 
-@contextmanager
-def dev(folder: Path, port: int, sandbox_port: int, **environment: str) -> Iterator[Dev]:
-    command = [sys.executable, "-m", "app", "dev", "--folder", str(folder)]
-    with subprocess.Popen(
-        [*command, "--port", str(port), "--sandbox-port", str(sandbox_port)],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        found = Dev(process)
-        reader = threading.Thread(target=found.read, daemon=True)
-        reader.start()
-        try:
-            yield found
-        finally:
-            if process.poll() is None:
-                found.stop(signal.SIGINT)
-            reader.join(5)
-
-
-def up(dev: Dev) -> Dev:
-    """The same, once it has printed everything."""
-    eventually(lambda: "takes everything down" in dev.text or dev.process.poll() is not None, 60)
-    assert dev.process.poll() is None, dev.text
-    return dev
-
-
-def told_commands(text: str) -> list[list[str]]:
-    """The curl commands that were printed, as their arguments."""
-    joined = text.replace("\\\n", " ")
-    return [shlex.split(line) for line in joined.splitlines() if line.strip().startswith("curl")]
-
-
-def do(command: list[str], **replaced: str) -> Any:
-    """What the command does, done here; `…` in it stands for what a person fills in."""
-    url, headers, data, auth = "", {}, [], None
-    words = iter(command[1:])
-    for word in words:
-        if word == "-u":
-            user, _, password = next(words).partition(":")
-            auth = (user, password)
-        elif word == "-d":
-            data.append(next(words))
-        elif word == "-H":
-            name, _, value = next(words).partition(": ")
-            headers[name] = value
-        elif word != "-s":
-            url = word
-    for old, new in replaced.items():
-        url = url.replace(f"{old}_…", new)
-    if not data:
-        return requests.get(url, headers=headers, auth=auth, timeout=30)
-    headers["Content-Type"] = "application/x-www-form-urlencoded"  # as curl does
-    return requests.post(url, data="&".join(data), headers=headers, auth=auth, timeout=30)
-
-
+@pytest.mark.slow
 def test_the_printed_commands_work_and_the_next_start_finds_the_data_again(tmp_path: Path) -> None:
-    folder, ports = tmp_path / "data", (free_port(), free_port())
+    folder, ports = tmp_path / "data", free_ports()
     with dev(folder, *ports) as first:
-        told = up(first).text
-        for port in ports:
-            assert f"http://127.0.0.1:{port}" in told
+        told = first.up().text
+        for port in ports[1::2]:
+            assert f"://127.0.0.1:{port}" in told
         create, submit, read = told_commands(told)
         session = do(create).json()
         assert session["client_reference_id"] == "user_1"
         assert do(submit, vs=session["id"]).ok
         eventually(lambda: stands(do(read)) == "verified", 30)
-        secrets = re.findall(r"Bearer (\w+)", told)
-        assert secrets
-        assert first.stop(signal.SIGINT) == 0
+        secrets = (folder / "secrets.json").read_text("utf-8")
+        assert_kept_to_the_owner(folder, json.loads(secrets).values(), told)
+        # An impatient person: what stops in order goes on stopping.
+        assert first.stop(signal.SIGINT, signal.SIGINT, signal.SIGINT) == 0
     assert "Traceback" not in first.text
     assert f"Data stays in {folder}" in first.text
     assert processes_in(folder) == []
-    assert (folder / "secrets.json").stat().st_mode & 0o077 == 0
 
     with dev(folder, *ports) as second:
-        told = up(second).text
-        assert re.findall(r"Bearer (\w+)", told) == secrets
+        told = second.up().text
+        assert (folder / "secrets.json").read_text("utf-8") == secrets
         assert stands(do(read)) == "verified"
         # All of it works on, the queue as well.
         another = do(for_user_2(create)).json()
@@ -136,6 +55,18 @@ def test_the_printed_commands_work_and_the_next_start_finds_the_data_again(tmp_p
         eventually(lambda: stands(do(for_user_2(read))) == "verified", 30)
         assert second.stop(signal.SIGTERM) == 0
     assert processes_in(folder) == []
+
+
+def assert_kept_to_the_owner(folder: Path, secrets: Iterable[str], told: str) -> None:
+    """No other user of the machine can read what is kept, nor a secret on a command line."""
+    open_to_others = [each for each in (folder, *folder.rglob("*")) if each.stat().st_mode & 0o077]
+    assert open_to_others == []
+    lines = [told]
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            lines.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    assert any("deploy.sandbox" in line and str(folder) in line for line in lines)
+    assert [(secret, line) for secret in secrets for line in lines if secret in line] == []
 
 
 def for_user_2(command: list[str]) -> list[str]:
@@ -146,36 +77,32 @@ def stands(answer: requests.Response) -> str | None:
     return answer.json()["standing"]["status"] if answer.ok else None
 
 
-def test_an_impatient_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
-    with dev(tmp_path, free_port(), free_port()) as running:
-        up(running)
-        assert running.stop(signal.SIGINT, signal.SIGINT, signal.SIGINT) == 0
-        assert "Traceback" not in running.text
-    assert processes_in(tmp_path) == []
-
-
-@pytest.mark.parametrize("busy", ["--port", "--sandbox-port"])
-def test_a_busy_port_is_named_in_one_line(tmp_path: Path, busy: str) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        taken = other.getsockname()[1]
-        ports = (taken, free_port()) if busy == "--port" else (free_port(), taken)
-        with dev(tmp_path, *ports) as running:
+@pytest.mark.parametrize(
+    "busy",
+    [
+        "--port",
+        pytest.param("--sandbox-port", marks=pytest.mark.slow),
+        pytest.param("--valkey-port", marks=pytest.mark.slow),
+    ],
+)
+def test_a_busy_port_that_was_asked_for_is_named_in_one_line(tmp_path: Path, busy: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = str(other.getsockname()[1])
+        with dev(tmp_path, *free_ports(), busy, taken) as running:
             assert running.process.wait(60) == 1
     (line,) = running.text.splitlines()
-    assert str(taken) in line
+    assert taken in line
     assert processes_in(tmp_path) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ports", ["the same", "others"])
 def test_a_second_start_does_not_touch_the_first_ones_data(tmp_path: Path, ports: str) -> None:
-    taken = free_port(), free_port()
+    taken = free_ports()
     with dev(tmp_path, *taken) as first:
-        up(first)
+        first.up()
         before = sorted(file.name for file in (tmp_path / "valkey").rglob("*"))
-        other = taken if ports == "the same" else (free_port(), free_port())
+        other = taken if ports == "the same" else free_ports()
         with dev(tmp_path, *other) as second:
             assert second.process.wait(60) == 1
         assert len(second.text.splitlines()) == 1
@@ -183,9 +110,62 @@ def test_a_second_start_does_not_touch_the_first_ones_data(tmp_path: Path, ports
         assert first.stop(signal.SIGINT) == 0
 
 
-def test_a_wrong_secret_of_ones_own_is_named(tmp_path: Path) -> None:
-    with dev(tmp_path, free_port(), free_port(), STRIPE_WEBHOOK_SECRET="nonsense") as running:
-        assert running.process.wait(60) == 2
-    (line,) = running.text.splitlines()
+def test_a_wrong_secret_of_ones_own_is_named(tmp_path: Path, run: Run) -> None:
+    ran = run("dev", "--folder", str(tmp_path), STRIPE_WEBHOOK_SECRET="nonsense")
+    assert ran.code == 2
+    (line,) = ran.err.splitlines()
     assert line.startswith("STRIPE_WEBHOOK_SECRET")
     assert "nonsense" not in line
+
+
+@pytest.mark.slow
+def test_beside_stripe_listen_there_is_no_sandbox_to_ask(tmp_path: Path, run: Run) -> None:
+    ports, secret = free_ports(), "whsec_listen"
+    with dev(tmp_path, *ports, STRIPE_WEBHOOK_SECRET=secret) as running:
+        told = running.up().text
+        assert "not asked: no STRIPE_API_KEY" in told
+        body = json.dumps(event_body("processing", "processing", reference="user_1")).encode()
+        url = f"http://127.0.0.1:{ports[1]}/webhooks/stripe"
+        assert requests.post(url, data=body, headers=signed(body, secret), timeout=30).ok
+        (read,) = told_commands(told)
+        eventually(lambda: stands(do(read)) == "processing", 30)
+        assert not [line for line in processes_in(tmp_path) if "deploy.sandbox" in line]
+        # What beside it is ours to tell; the person's own secrets are on no disk.
+        assert f"dev --folder {tmp_path}/stripe-account env" in told
+        told_settings = run("dev", "env", "--folder", str(tmp_path))
+        assert f"API=http://127.0.0.1:{ports[1]}\n" in told_settings.out
+        assert "STRIPE" not in told_settings.out
+        assert "set STRIPE_WEBHOOK_SECRET and STRIPE_API_KEY" in told_settings.err
+        assert secret not in "".join(each.read_text() for each in tmp_path.rglob("*.json"))
+        acted = run("dev", "trigger", "verified", "--folder", str(tmp_path))
+        assert (acted.code, acted.out) == (1, "")
+        assert "your account at Stripe" in acted.err
+        assert running.stop(signal.SIGINT) == 0
+
+
+def test_a_live_key_is_not_taken_beside_stripe_listen(tmp_path: Path, run: Run) -> None:
+    own = {"STRIPE_WEBHOOK_SECRET": "whsec_listen", "STRIPE_API_KEY": "sk_live_123"}
+    ran = run("dev", "--folder", str(tmp_path), **own)
+    assert ran.code == 2
+    assert "live key" in ran.err
+    assert "sk_live" not in ran.err
+
+
+def test_a_folder_of_an_earlier_dev_is_closed_to_others(tmp_path: Path) -> None:
+    (tmp_path / "secrets.json").write_text("unreadable")
+    tmp_path.chmod(0o755)
+    with dev(tmp_path, *free_ports()) as running:
+        assert running.process.wait(60) == 2
+    assert "secrets.json" in running.text
+    assert tmp_path.stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_that_is_not_devs_own_stays_open_to_those_who_use_it(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as other,
+        dev(tmp_path, *free_ports(), "--port", str(other.getsockname()[1])) as running,
+    ):
+        assert running.process.wait(60) == 1
+    assert tmp_path.stat().st_mode & 0o077 == 0o055
+    assert (tmp_path / "secrets.json").stat().st_mode & 0o077 == 0

@@ -10,6 +10,7 @@ from redis import Redis
 from app.ledger.cursors import Cursors
 from app.ledger.engine import open_engine
 from app.local.valkey import Valkey
+from app.notifications import callback
 from app.operations.notify import gone_flag
 from tests.notifications.receiver import SECRET, answering, receiving
 from tests.operations import subscribing
@@ -53,6 +54,16 @@ def test_each_receiver_gets_a_sample_and_its_answer_is_reported(
     assert redis.xlen("changes") == 1
 
 
+def test_a_receiver_that_is_reached_unencrypted_is_told_of(
+    notify_test: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callback, "is_public", lambda address: True)
+    with receiving() as receiver:
+        code, out, _ = notify_test(NOTIFY_URL=receiver.url)
+    assert code == 0
+    assert out.endswith(" s, unencrypted: use https://\n")
+
+
 def test_one_that_does_not_take_it_makes_the_exit_code_1_and_the_others_are_tried(
     notify_test: Run,
 ) -> None:
@@ -62,11 +73,11 @@ def test_one_that_does_not_take_it_makes_the_exit_code_1_and_the_others_are_trie
             NOTIFY_URL=receiver.url, SUBSCRIBER=subscribing.PATH, NOTIFY_STREAM="changes"
         )
     assert code == 1
-    assert out.splitlines() == [
-        "callback: the receiver answered 500",
-        "subscriber: the subscriber raised ValueError",
-        "stream: took it",
-    ]
+    callback, raised, stream = out.splitlines()
+    assert (callback, stream) == ("callback: the receiver answered 500", "stream: took it")
+    assert raised.startswith(
+        "subscriber: the subscriber raised ValueError in note (tests/operations/subscribing.py:"
+    )
     assert "jenny" not in out + err
 
 

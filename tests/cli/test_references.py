@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from app.domain.event import SessionEvent
 from app.domain.snapshot import SessionKey
 from app.operations.apply import apply_observations
@@ -13,7 +15,7 @@ from tests.support.events import OPENED, event_body
 
 def lived(account: Account, reference: str = "user-1", session: str = "vs_1") -> None:
     """A failed attempt and a success."""
-    life = [
+    life: list[tuple[str, str, dict[str, Any]]] = [
         ("created", "requires_input", {}),
         ("requires_input", "requires_input", {"error": "abandoned", "report": "vr_1"}),
         ("verified", "verified", {"report": "vr_2"}),

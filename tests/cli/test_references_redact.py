@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from app.local.valkey import Valkey, free_port
+from tests.sandbox.processes import Sandbox
 from tests.support.cli import Run
 from tests.support.deployment import Deployment, letter
 from tests.support.places import counts
@@ -19,8 +20,9 @@ def deployment(deployment: Deployment) -> Deployment:
 
 
 @pytest.fixture
-def environment(deployment: Deployment, valkey: Valkey) -> dict[str, str]:
+def environment(deployment: Deployment, valkey: Valkey, sandbox: Sandbox) -> dict[str, str]:
     return {
+        "STRIPE_API_BASE": sandbox.url,
         "REDIS_URL": valkey.url,
         "DATABASE_URL": deployment.database_url,
         "STRIPE_API_KEY": "sk_test_1",
@@ -41,6 +43,26 @@ def test_it_asks_and_queues_and_says_what_comes_next(deployment: Deployment, red
     assert "vs_1  verified  asked" in ran.out
     assert "four days" in ran.out
     assert counts(deployment.stores.effects)["queued"] == 1
+
+
+def test_a_session_that_only_stripe_knows_is_counted_and_redacted(
+    deployment: Deployment, redact: Run, sandbox: Sandbox
+) -> None:
+    deployment.apply(letter("evt_9", reference="user-9", session="vs_9"))
+    sessions = sandbox.client("sk_test_1").v1.identity.verification_sessions
+    session = sessions.create({"type": "document", "client_reference_id": "user-9"}).id
+    ran = redact("user-9", typed="y\n")
+    assert "Redact 2 session(s)" in ran.err
+    assert f"{session}  requires_input  asked" in ran.out
+
+
+def test_if_stripe_is_away_nothing_is_promised(
+    deployment: Deployment, redact: Run, sandbox: Sandbox
+) -> None:
+    ran = redact("user-1", "--yes", STRIPE_API_BASE=f"http://127.0.0.1:{free_port()}")
+    assert (ran.code, ran.out) == (1, "")
+    assert "Stripe is out of reach" in ran.err
+    assert list(deployment.ledger.effects_due_unsent(4_000_000_000, 9)) == []
 
 
 def test_no_means_no(deployment: Deployment, redact: Run) -> None:

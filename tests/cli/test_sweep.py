@@ -48,7 +48,7 @@ def due(account: Account) -> str:
     apply_observations([observation], account.context.stores, account.context.now())
     account.sandbox.submit(session, "verified")
     # As the command has the time of this machine: Stripe's is far ahead.
-    account.execute("UPDATE sessions SET as_of = 1 WHERE id = :id", id=session)
+    account.execute("UPDATE sessions SET poll_at = 1 WHERE id = :id", id=session)
     return session
 
 

@@ -29,6 +29,7 @@ def deployment(
         "STRIPE_API_KEY": "sk_test_PLANTED",
         "STRIPE_API_BASE": process.url,
         "REDIS_URL": valkey.url,
+        "DURABILITY": "memory",  # the tests' server never syncs
         "DATABASE_URL": database_url,
         "API_TOKENS": "PLANTED-token-of-the-backend",
     }
@@ -37,3 +38,5 @@ def deployment(
     process.control("DELETE", "/faults")
     for id in found.endpoints:
         process.client().v1.webhook_endpoints.delete(id)
+    for id in found.destinations:
+        process.control("DELETE", f"/event_destinations/{id}")

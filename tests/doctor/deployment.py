@@ -32,6 +32,7 @@ class Deployment:
     environment: dict[str, str]
     now: Callable[[], float] = time.time
     endpoints: list[str] = field(default_factory=list)
+    destinations: list[str] = field(default_factory=list)
 
     def complete(self) -> None:
         """Add all that a deployment needs: workers, a webhook endpoint, and an event."""
@@ -60,6 +61,12 @@ class Deployment:
         """Bring an event of that second into the ledger."""
         ledger = Ledger(open_engine(self.environment["DATABASE_URL"]))
         ledger.apply([observation("verified", at, **fields)], policy=POLICY, now=at)
+        ledger.close()
+
+    def remember(self, name: str, value: str) -> None:
+        """Set one of the ledger's named values."""
+        ledger = Ledger(open_engine(self.environment["DATABASE_URL"]))
+        ledger.cursors.set(name, value, 1)
         ledger.close()
 
     def examine(self, timeout: float = TIMEOUT, **other: str) -> dict[str, Finding]:

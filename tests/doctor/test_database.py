@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 from app.domain.durations import DAY
@@ -16,6 +19,16 @@ def test_a_database_that_was_never_migrated_is_wrong(
     found = deployment.examine(DATABASE_URL=f"sqlite:///{tmp_path / 'empty.db'}")
     assert_is(found["database"], "wrong", "no revision", "migrate")
     assert_is(found["last event"], "warning", "not checked", "not migrated")
+
+
+def test_a_database_of_a_later_version_is_a_warning(
+    deployment: Deployment, migrated: Path, tmp_path: Path
+) -> None:
+    later = Path(shutil.copy(migrated, tmp_path / "later.db"))
+    with closing(sqlite3.connect(later)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    found = deployment.examine(DATABASE_URL=f"sqlite:///{later}")
+    assert_is(found["database"], "warning", "at 9999, of a later version", "rollback")
 
 
 def test_live_sessions_with_a_test_key_are_wrong(deployment: Deployment) -> None:

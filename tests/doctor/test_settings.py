@@ -69,3 +69,10 @@ def test_a_callback_without_its_secret_is_wrong_and_stops_no_other_check(
         found = deployment.examine(NOTIFY_URL="https://hook.example/", NOTIFY_SECRET=secret)
         assert_is(found["settings"], "wrong", "NOTIFY_SECRET")
         assert_is(found["redis"], "ok")
+
+
+def test_a_ledger_that_is_not_named_is_asked_for_and_not_looked_at(deployment: Deployment) -> None:
+    found = deployment.examine(DATABASE_URL="")
+    assert_is(found["settings"], "wrong", "DATABASE_URL is not set: the ledger, as postgresql://")
+    for name in ("database", "last event"):
+        assert_is(found[name], "warning", "not checked: DATABASE_URL is not set")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from app.domain.event import EVENT_TYPES
+from app.domain.thin_event import THIN_TYPES
 from app.local.valkey import free_port
 from tests.doctor.deployment import ENDPOINT, Deployment, assert_is
 
@@ -42,6 +45,24 @@ def test_the_key_for_verified_data_is_looked_at(deployment: Deployment) -> None:
     ):
         found = deployment.examine(STRIPE_RESTRICTED_KEY=key)
         assert_is(found["restricted key"], state, part)
+
+
+def test_a_key_of_the_ledgers_account_is_right_and_anothers_is_wrong(
+    deployment: Deployment,
+) -> None:
+    own = deployment.examine()["stripe account"]
+    assert_is(own, "ok", "acct_", "none yet")
+    account = own.message.partition(";")[0]
+    deployment.remember("stripe_account_test", account)
+    assert_is(deployment.examine()["stripe account"], "ok", account)
+    other = deployment.examine(STRIPE_API_KEY="sk_test_acct_other_1")["stripe account"]
+    assert_is(other, "wrong", "acct_other", account, "Set a key of", "import --new-account")
+
+
+def test_a_key_that_does_not_tell_its_account_is_a_warning(deployment: Deployment) -> None:
+    fault = {"path": "/v1/account", "status": 403, "times": 9}
+    deployment.sandbox.control("POST", "/faults", fault)
+    assert_is(deployment.examine()["stripe account"], "warning", "does not say")
 
 
 def test_an_endpoint_that_is_not_there_is_wrong(deployment: Deployment) -> None:
@@ -96,3 +117,38 @@ def test_a_key_that_may_not_see_endpoints_is_reported_with_the_right_it_needs(
     fault = {"path": "/v1/webhook_endpoints", "status": 403}
     deployment.sandbox.control("POST", "/faults", fault)
     assert_is(deployment.examine()["webhook endpoint"], "warning", "right to read Webhook")
+
+
+def destination(deployment: Deployment, payload: str, **fields: Any) -> None:
+    """Add an event destination of API v2; the test's end removes it."""
+    given = {"url": ENDPOINT, "event_payload": payload, **fields}
+    added = deployment.sandbox.control("POST", "/event_destinations", given)
+    deployment.destinations.append(added["id"])
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"), [("snapshot", "API version"), ("thin", "thin events")]
+)
+def test_an_event_destination_is_an_endpoint_too(
+    deployment: Deployment, payload: str, said: str
+) -> None:
+    destination(deployment, payload)
+    assert_is(deployment.examine()["webhook endpoint"], "ok", "identity.example", said)
+
+
+@pytest.mark.parametrize("missing", sorted(THIN_TYPES))
+def test_a_destination_for_thin_events_that_lacks_a_type_is_wrong(
+    deployment: Deployment, missing: str
+) -> None:
+    destination(deployment, "thin", enabled_events=sorted(THIN_TYPES - {missing}))
+    assert_is(deployment.examine()["webhook endpoint"], "wrong", f"does not send {missing}")
+
+
+def test_destinations_that_cannot_be_read_are_said_where_no_endpoint_is_found(
+    deployment: Deployment,
+) -> None:
+    fault = {"path": "/v2/core/event_destinations", "status": 403, "times": 2}
+    deployment.sandbox.control("POST", "/faults", fault)
+    assert_is(deployment.examine()["webhook endpoint"], "wrong", "could not be read")
+    deployment.add_endpoint()
+    assert_is(deployment.examine()["webhook endpoint"], "ok")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from app.domain.errors import UnreadableEvent
 from app.domain.event import EVENT_TYPES, PACKED_FIELDS, SessionEvent
-from app.domain.session import api_answer
+from app.domain.session import api_answer, merge
+from app.domain.snapshot import MetadataKeys
 from tests.domain.strategies import FAST, texts
 from tests.support.events import (
     OPENED,
@@ -21,6 +22,7 @@ from tests.support.events import (
     full_body,
     paths,
     report_body,
+    report_digest,
     with_value,
 )
 
@@ -33,17 +35,20 @@ KEPT = {
     "session_id",
     "status",
     "session_type",
+    "verification_flow",
+    "options",
     "session_created",
     "reference",
     "reference_source",
     "last_error_code",
     "report",
     "redaction",
+    "purpose",
 }
 
 
 def parse(body: Any, *keys: str) -> SessionEvent:
-    event = SessionEvent.parse(body, keys)
+    event = SessionEvent.parse(body, MetadataKeys(keys))
     assert event is not None
     return event
 
@@ -67,12 +72,15 @@ def test_an_event_keeps_exactly_the_documented_fields() -> None:
         "session_id": "vs_1",
         "status": "requires_input",
         "session_type": "document",
+        "verification_flow": "vf_1",
+        "options": "pS",
         "session_created": OPENED,
         "reference": "user-1",
         "reference_source": 2,
         "last_error_code": "document_expired",
-        "report": "vr_1",
+        "report": report_digest("vr_1"),
         "redaction": "processing",
+        "purpose": "",
     }
 
 
@@ -120,6 +128,7 @@ def test_a_marked_value_in_any_field_is_dropped_or_the_event_is_refused(
     kept = path in {
         ("id",), ("account",), ("data", "object", "id"), ("data", "object", "status"),
         ("data", "object", "type"), ("data", "object", "client_reference_id"),
+        ("data", "object", "verification_flow"),
         ("data", "object", "last_error", "code"), ("data", "object", "redaction", "status"),
         ("data", "object", "last_verification_report"),
         ("data", "object", "last_verification_report", "id"),
@@ -127,6 +136,15 @@ def test_a_marked_value_in_any_field_is_dropped_or_the_event_is_refused(
     assume(not kept or (form != "{}" and path[-1] != "client_reference_id"))
     value = form.format("Jenny", SENSITIVE) if form == "{} {}" else form.format(SENSITIVE)
     assert SENSITIVE not in all_that_is_said_of(with_value(full_body(), path, value))
+
+
+def test_the_canceled_event_of_a_redaction_does_not_cancel_the_session_anew() -> None:
+    first = parse(event_body("canceled", "canceled", at=OPENED + 10)).observation()
+    again = parse(
+        event_body("canceled", "canceled", id="evt_2", at=OPENED + 90, redaction="processing")
+    ).observation()
+    for one, other in ((first, again), (again, first)):
+        assert merge(merge(None, one), other).status_since == OPENED + 10
 
 
 # --- which events are ours ------------------------------------------------------------------
@@ -203,9 +221,11 @@ def test_an_account_is_empty_for_the_teams_own() -> None:
     assert parse(event_body(account="acct_9")).snapshot.account == "acct_9"
 
 
-def test_a_report_is_kept_by_its_id_whether_expanded_or_not() -> None:
-    assert parse(event_body(report="vr_7")).snapshot.report == "vr_7"
-    assert parse(event_body(report=report_body("vr_7"))).snapshot.report == "vr_7"
+def test_a_report_is_kept_by_a_digest_of_its_id_whether_expanded_or_not() -> None:
+    digest = report_digest("vr_7")
+    assert parse(event_body(report="vr_7")).snapshot.report == digest
+    assert parse(event_body(report=report_body("vr_7"))).snapshot.report == digest
+    assert parse(event_body(report="vr_8")).snapshot.report != digest
     assert parse(event_body(report=None)).snapshot.report is None
 
 
@@ -333,5 +353,5 @@ def test_an_event_sees_its_session_as_of_its_own_second() -> None:
     assert (seen.snapshot.status, seen.snapshot.last_error_code, seen.snapshot.report) == (
         "requires_input",
         "document_expired",
-        "vr_1",
+        report_digest("vr_1"),
     )

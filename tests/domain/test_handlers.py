@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.attempts import FREE_ERRORS
 from app.domain.change import Change, Policy
-from app.domain.durations import DAY
 from app.domain.effects import (
     PROCESSING_OVERDUE,
     TIE_RECHECK_AFTER,
@@ -14,28 +14,31 @@ from app.domain.effects import (
     Notify,
     Purge,
     Recheck,
-    Redact,
 )
 from app.domain.handlers import HANDLERS, handle
-from app.domain.session import Observation, Session, merge
+from app.domain.session import Observation, Session, api_answer, merge
+from app.domain.snapshot import SessionKey
 from app.domain.standing import Standing, resolve, with_next_version
+from tests.support.events import session_body
 from tests.support.observations import answer, known, observation
 
-ALL_ON = Policy(notify=True, max_attempts=2, redact_after_days=30)
+ALL_ON = Policy(notify=True, max_attempts=2)
 NOTIFY = Policy(notify=True)
+NOW = 1_000
+CANCEL = Cancel(SessionKey("vs_1", "", False))
 OFF = Policy()
 
 OPENED = observation("requires_input", 10, name="created")
 CHECKED = observation("processing", 20)
 FAILED = observation("requires_input", 30, "document_expired", "vr_1")
-FAILED_AGAIN = observation("requires_input", 40, "abandoned", "vr_2")
+FAILED_AGAIN = observation("requires_input", 40, "document_expired", "vr_2")
 VERIFIED = observation("verified", 50)
 CANCELED = observation("canceled", 60)
 REDACTED = observation("verified", 70, name="redacted", redaction="redacted")
 
 
 def standing_of(sessions: list[Session]) -> Standing | None:
-    return with_next_version(None, resolve(sessions)) if sessions else None
+    return with_next_version(None, resolve(sessions), NOW) if sessions else None
 
 
 def change(
@@ -51,8 +54,9 @@ def change(
         session_before=before,
         session=session,
         standing_before=standing_before,
-        standing=with_next_version(standing_before, resolve([*others, session])),
+        standing=with_next_version(standing_before, resolve([*others, session]), NOW),
         policy=policy,
+        sessions=[*others, session],
     )
 
 
@@ -119,37 +123,34 @@ def test_a_failed_attempt_is_told() -> None:
 @pytest.mark.parametrize(("limit", "cancels"), [(None, False), (3, False), (2, True), (1, True)])
 def test_a_failed_attempt_cancels_at_or_past_the_limit(limit: int | None, cancels: bool) -> None:
     found = asked(OPENED, FAILED, FAILED_AGAIN, policy=Policy(max_attempts=limit))
-    assert found == ([Cancel()] if cancels else [])
+    assert found == ([CANCEL] if cancels else [])
 
 
 def test_the_attempts_of_all_sessions_of_the_reference_count_for_the_limit() -> None:
-    other = known([observation("requires_input", 5, "abandoned", session="vs_0")])
+    other = known([observation("requires_input", 5, "document_expired", session="vs_0")])
     assert other is not None
-    assert handle(change(OPENED, FAILED, others=(other,))) == [Notify(), Cancel()]
+    closed = merge(other, observation("canceled", 6, session="vs_0"))
+    assert handle(change(OPENED, FAILED, others=(closed,))) == [Notify(), CANCEL]
 
 
 def test_a_session_that_was_never_submitted_is_not_canceled_for_another_ones_attempts() -> None:
     other = known([FAILED, FAILED_AGAIN])
     assert other is not None
     new = observation("requires_input", 90, session="vs_2", created=80)
-    assert Cancel() not in handle(change(new, others=(other,)))
+    assert handle(change(new, others=(other,))) == [Notify()]
 
 
 def test_a_failed_attempt_that_comes_late_cancels_no_session_that_has_gone_on() -> None:
-    assert Cancel() not in asked(OPENED, FAILED_AGAIN, CHECKED, VERIFIED, FAILED)
+    assert CANCEL not in asked(OPENED, FAILED_AGAIN, CHECKED, VERIFIED, FAILED)
 
 
 def test_a_failed_attempt_that_comes_late_and_reaches_the_limit_cancels() -> None:
-    assert Cancel() in asked(FAILED_AGAIN, FAILED)
+    assert CANCEL in asked(FAILED_AGAIN, FAILED)
 
 
 def test_a_failed_attempt_that_comes_late_and_past_the_limit_cancels_nothing_again() -> None:
-    first = observation("requires_input", 25, "abandoned", "vr_0")
-    assert Cancel() not in asked(first, FAILED_AGAIN, FAILED)
-
-
-def test_a_session_whose_redaction_is_under_way_is_not_asked_to_be_redacted() -> None:
-    assert Redact(after=30 * DAY) not in asked(observation("verified", 50, redaction="processing"))
+    first = observation("requires_input", 25, "document_expired", "vr_0")
+    assert CANCEL not in asked(first, FAILED_AGAIN, FAILED)
 
 
 def test_a_failed_attempt_of_an_orphan_cancels_nothing() -> None:
@@ -157,29 +158,32 @@ def test_a_failed_attempt_of_an_orphan_cancels_nothing() -> None:
 
 
 def test_an_api_answer_that_first_shows_the_last_attempt_cancels() -> None:
-    found = asked(OPENED, FAILED, answer("requires_input", 45, "abandoned", report="vr_2"))
-    assert found == [Notify(), Cancel()]
+    found = asked(OPENED, FAILED, answer("requires_input", 45, "document_expired", report="vr_2"))
+    assert found == [Notify(), CANCEL]
+
+
+def test_at_the_limit_every_open_session_of_the_reference_is_canceled() -> None:
+    opened = known([observation("requires_input", 5, session="vs_0", name="created")])
+    failed = known([observation("requires_input", 6, "document_expired", session="vs_2")])
+    checked = known([observation("processing", 7, session="vs_3")])
+    gone = known([observation("requires_input", 8, session="vs_4", redaction="processing")])
+    others = tuple(one for one in (opened, failed, checked, gone) if one is not None)
+    asked_for = handle(change(OPENED, FAILED, others=others))
+    canceled = {effect.session.id for effect in asked_for if isinstance(effect, Cancel)}
+    assert canceled == {"vs_0", "vs_1", "vs_2"}
+
+
+@pytest.mark.parametrize("code", sorted(FREE_ERRORS))
+def test_an_attempt_that_was_broken_off_does_not_count(code: str) -> None:
+    failures = [observation("requires_input", at, code) for at in (30, 40, 50)]
+    assert asked(OPENED, *failures) == [Notify()]
 
 
 # --- verified -------------------------------------------------------------------------------
 
 
-def test_a_verified_session_is_told_and_redacted_when_the_days_have_passed() -> None:
-    assert asked(OPENED, VERIFIED) == [Notify(), Redact(after=30 * DAY)]
-    assert DAY == 86_400
-
-
-def test_a_verified_session_is_not_redacted_unless_the_team_asks_for_it() -> None:
-    assert asked(OPENED, VERIFIED, policy=NOTIFY) == [Notify()]
-
-
-def test_a_verified_orphan_is_redacted_but_nobody_is_told() -> None:
-    assert asked_of_orphan(VERIFIED) == [Redact(after=30 * DAY)]
-
-
-def test_a_verified_event_that_comes_late_redacts_nothing() -> None:
-    for later in (CANCELED, REDACTED, observation("requires_input", 99, "selfie_manipulated")):
-        assert Redact(after=30 * DAY) not in asked(later, VERIFIED)
+def test_a_verified_session_is_told() -> None:
+    assert asked(OPENED, VERIFIED) == [Notify()]
 
 
 def test_a_verified_event_of_an_older_session_is_told() -> None:
@@ -275,7 +279,7 @@ def test_an_api_answer_with_a_status_that_stripe_added_is_told(status: str) -> N
         pytest.param((OPENED, answer("requires_input", 99)), id="created"),
         pytest.param((CHECKED, answer("processing", 99)), id="processing"),
         pytest.param(
-            (FAILED, FAILED_AGAIN, answer("requires_input", 99, "abandoned", report="vr_2")),
+            (FAILED, FAILED_AGAIN, answer("requires_input", 99, "document_expired", report="vr_2")),
             id="requires_input",
         ),
         pytest.param((VERIFIED, answer("verified", 99)), id="verified"),
@@ -298,7 +302,7 @@ def test_an_api_answer_that_shows_nothing_new_asks_for_nothing(
 
 
 @pytest.mark.parametrize("late", [OPENED, CHECKED, FAILED, FAILED_AGAIN, VERIFIED])
-def test_a_late_event_that_lost_asks_neither_to_cancel_nor_to_redact_nor_to_recheck(
+def test_a_late_event_that_lost_asks_neither_to_cancel_nor_to_recheck(
     late: Observation,
 ) -> None:
     found = asked(observation("requires_input", 25, "abandoned", "vr_0"), CANCELED, late)
@@ -327,8 +331,9 @@ def test_a_tie_asks_for_one_recheck_soon(observations: tuple[Observation, ...]) 
 
 def test_a_ties_recheck_comes_late_enough_to_outrank_it() -> None:
     tied_at = 20
-    earliest_answer = tied_at + TIE_RECHECK_AFTER - 1  # counts for the second before its Date
-    assert earliest_answer > tied_at
+    asked_at = tied_at + TIE_RECHECK_AFTER
+    late = api_answer(session_body(), account="", date=asked_at, took=1.9)
+    assert late.as_of > tied_at
 
 
 def test_one_status_told_twice_in_a_second_is_no_tie() -> None:

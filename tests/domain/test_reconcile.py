@@ -10,11 +10,11 @@ from app.domain.standing import ReferenceKey
 from tests.support.observations import answer, observation
 
 NOW = 1_000
-ALL_ON = Policy(notify=True, max_attempts=2, redact_after_days=30)
+ALL_ON = Policy(notify=True, max_attempts=2)
 USER_1 = ReferenceKey("", False, "user-1")
 USER_2 = ReferenceKey("", False, "user-2")
 
-FAILED = observation("requires_input", 20, "abandoned", "vr_1")
+FAILED = observation("requires_input", 20, "document_expired", "vr_1")
 VERIFIED = observation("verified", 30)
 
 
@@ -35,9 +35,9 @@ def test_a_first_observation_opens_its_session_and_its_reference() -> None:
     outcome = of(VERIFIED)
     assert {key.id for key in outcome.sessions} == {"vs_1"}
     standing = outcome.standings[USER_1]
-    assert (standing.status, standing.version) == ("verified", 1)
+    assert (standing.status, standing.version) == ("verified", NOW)
     assert [(key, line.previous_status, line.version) for key, line in outcome.timeline] == [
-        (USER_1, None, 1)
+        (USER_1, None, NOW)
     ]
 
 
@@ -61,7 +61,7 @@ def test_an_event_that_comes_twice_in_one_batch_is_a_duplicate_the_second_time()
 
 def test_each_change_of_a_batch_has_its_own_version_and_line() -> None:
     outcome = of(observation("processing", 10), FAILED, VERIFIED)
-    assert outcome.standings[USER_1].version == 3
+    assert outcome.standings[USER_1].version == NOW + 2
     assert [line.status for _, line in outcome.timeline] == [
         "processing",
         "requires_input",
@@ -71,9 +71,9 @@ def test_each_change_of_a_batch_has_its_own_version_and_line() -> None:
 
 def test_only_failed_attempts_that_are_new_are_written() -> None:
     first = of(FAILED)
-    again = observation("requires_input", 40, "abandoned", "vr_2")
-    assert [attempt for _, attempt in first.attempts] == ["vr_1"]
-    assert [attempt for _, attempt in of(again, known=given(first)).attempts] == ["vr_2"]
+    again = observation("requires_input", 40, "document_expired", "vr_2")
+    assert [name for _, name, _ in first.attempts] == ["vr_1"]
+    assert [name for _, name, _ in of(again, known=given(first)).attempts] == ["vr_2"]
 
 
 def test_an_orphan_has_a_session_and_no_standing() -> None:
@@ -89,23 +89,33 @@ def test_a_session_that_moves_changes_both_references_and_notifies_of_both() -> 
     outcome = of(moved, known=given(first))
     assert outcome.standings[USER_1].status == "none"
     assert outcome.standings[USER_2].status == "verified"
-    notified = [effect.reference for effect in outcome.effects if effect.kind == "notify"]
-    assert notified == ["user-2", "user-1"]
+    notified = [effect.reference_key for effect in outcome.effects if effect.kind == "notify"]
+    assert notified == [USER_2.digest, USER_1.digest]
 
 
 def test_the_ids_of_effects_say_what_asked_for_them() -> None:
-    outcome = of(FAILED, observation("requires_input", 40, "abandoned", "vr_2"))
+    outcome = of(FAILED, observation("requires_input", 40, "document_expired", "vr_2"))
     assert [effect.id for effect in outcome.effects] == [
-        f"{FAILED.event_id}-notify",
-        "evt_vs_1_requires_input_40-notify",
+        f"{FAILED.event_id}-notify-{NOW}",
+        f"evt_vs_1_requires_input_40-notify-{NOW + 1}",
         "evt_vs_1_requires_input_40-cancel",
     ]
+
+
+def test_at_the_limit_each_open_session_is_canceled_by_an_effect_of_its_own() -> None:
+    other = observation("requires_input", 5, session="vs_2", name="created")
+    outcome = of(other, FAILED, observation("requires_input", 40, "document_expired", "vr_2"))
+    cancels = [effect for effect in outcome.effects if effect.kind == "cancel"]
+    assert {effect.session_id: effect.id for effect in cancels} == {
+        "vs_1": "evt_vs_1_requires_input_40-cancel",
+        "vs_2": "evt_vs_1_requires_input_40-cancel-vs_2",
+    }
 
 
 def test_an_answers_notification_is_named_by_reference_and_version() -> None:
     outcome = of(answer("verified", 10))
     notify = next(effect for effect in outcome.effects if effect.kind == "notify")
-    assert notify.id == f"vs_1-10-verified-notify-{USER_1.digest[:16]}-1"
+    assert notify.id == f"vs_1-10-verified-notify-{USER_1.digest[:16]}-{NOW}"
 
 
 def test_without_a_policy_nothing_is_asked_for() -> None:
@@ -114,9 +124,9 @@ def test_without_a_policy_nothing_is_asked_for() -> None:
     assert outcome.standings[USER_1].status == "verified"
 
 
-def test_only_a_notification_names_the_person() -> None:
-    outcome = of(VERIFIED)
-    assert {effect.kind: effect.reference for effect in outcome.effects} == {
-        "notify": "user-1",
-        "redact": None,
+def test_a_notification_alone_says_whom_it_is_about_and_by_a_digest() -> None:
+    outcome = of(observation("processing", 10))
+    assert {effect.kind: effect.reference_key for effect in outcome.effects} == {
+        "notify": USER_1.digest,
+        "recheck": None,
     }

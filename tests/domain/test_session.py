@@ -6,6 +6,8 @@ from itertools import pairwise, permutations
 
 import pytest
 
+from app.domain.attempts import ERRORS_WITHOUT_REPORT
+from app.domain.change import Change, Policy
 from app.domain.session import Observation, is_tie, join, merge, rank, seen
 from tests.support.observations import answer, joined, observation
 
@@ -194,6 +196,15 @@ def test_one_report_seen_by_many_observations_is_one_attempt() -> None:
     assert joined(failed, *shown, failed).attempts == 1
 
 
+@pytest.mark.parametrize("code", sorted(ERRORS_WITHOUT_REPORT))
+def test_an_attempt_that_made_no_report_is_not_the_one_of_the_last_report(code: str) -> None:
+    checked = observation("requires_input", 10, "document_expired", "vr_1")
+    broken_off = observation("requires_input", 20, code, "vr_1")
+    shown = answer("requires_input", 30, code, report="vr_1")
+    for order in permutations([checked, broken_off, shown]):
+        assert joined(*order).attempts == 2
+
+
 def test_failed_attempts_without_a_report_count_by_their_second() -> None:
     one, other = (observation("requires_input", at, "abandoned") for at in (10, 20))
     assert joined(one, one).attempts == 1
@@ -255,3 +266,87 @@ def test_join_of_two_parts_is_the_session_of_all() -> None:
         [answer("verified", 30), observation("processing")],
     )
     assert join(joined(*one), joined(*other)) == joined(*one, *other)
+
+
+@pytest.mark.parametrize(
+    ("seen", "submitted"),
+    [
+        ((observation("requires_input", 10),), False),
+        ((observation("canceled", 10),), False),
+        ((observation("requires_input", 10), observation("canceled", 20)), False),
+        ((observation("requires_input", 10, "abandoned"), observation("canceled", 20)), True),
+        ((observation("processing", 10), observation("canceled", 20)), True),
+        ((answer("canceled", 20, report="vr_1"),), True),
+        ((answer("canceled", 20, "document_expired"),), True),
+        ((observation("verified", 20),), True),
+    ],
+)
+def test_a_session_was_submitted_to_if_anything_seen_of_it_says_so(
+    seen: tuple[Observation, ...], submitted: bool
+) -> None:
+    assert joined(*seen).submitted is submitted
+
+
+FAILED = observation("requires_input", 30, "document_expired", "vr_1")
+
+
+@pytest.mark.parametrize(
+    ("seen", "since"),
+    [
+        pytest.param((observation("requires_input", 10),), None, id="nothing submitted"),
+        pytest.param((observation("canceled", 10),), None, id="closed unused"),
+        pytest.param((observation("processing", 20),), None, id="processing"),
+        pytest.param((FAILED, observation("processing", 40)), None, id="processing anew"),
+        pytest.param((observation("verified", 50),), 50, id="verified"),
+        pytest.param((observation("verified", 50), answer("verified", 90)), 50, id="asked about"),
+        pytest.param((answer("verified", 80), answer("verified", 90)), 80, id="imported"),
+        pytest.param((FAILED,), 30, id="failed"),
+        pytest.param((FAILED, answer("requires_input", 90, "document_expired")), 30, id="polled"),
+        pytest.param(
+            (
+                observation("requires_input", 10, created=10),
+                answer("requires_input", 40, "document_expired", report="vr_1", created=10),
+                answer("requires_input", 90, "document_expired", report="vr_1", created=10),
+            ),
+            41,
+            id="failed, and no event told of it",
+        ),
+        pytest.param((FAILED, observation("canceled", 60)), 60, id="given up"),
+        pytest.param(
+            (observation("verified", 50), observation("requires_input", 70, "selfie_manipulated")),
+            70,
+            id="reopened",
+        ),
+        pytest.param((observation("verified", 50), observation("verified", 99)), 99, id="again"),
+        pytest.param(
+            (observation("verified", 50), answer("verified", 60, redaction="processing")),
+            None,
+            id="being redacted",
+        ),
+        pytest.param((answer("on_hold", 50),), None, id="a status that Stripe added"),
+    ],
+)
+def test_the_days_until_a_redaction_count_from_the_outcome_and_only_where_there_is_one(
+    seen: tuple[Observation, ...], since: int | None
+) -> None:
+    assert all(joined(*order).redactable_since == since for order in permutations(seen))
+
+
+# --- the level of the check -----------------------------------------------------------------
+
+SELFIE = '{"document":{"require_matching_selfie":true}}'
+
+
+def test_the_level_of_the_check_is_that_of_the_latest_observation() -> None:
+    asked = observation("requires_input", 10, type="document")
+    changed = observation("verified", 30, type="id_number", flow="vf_1", options=SELFIE)
+    for order in ((asked, changed), (changed, asked)):
+        kept = joined(*order).snapshot
+        assert (kept.type, kept.verification_flow, kept.options) == ("id_number", "vf_1", SELFIE)
+
+
+def test_an_answer_that_only_shows_another_level_gives_the_status_anew_to_nobody() -> None:
+    before = joined(observation("processing", 10))
+    shown = answer("processing", 20, options=SELFIE)
+    change = Change(shown, before, merge(before, shown), None, None, Policy())
+    assert not change.decided

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -48,6 +47,9 @@ def test_one_session_gives_its_own_status() -> None:
         last_error_code="abandoned",
         next_step="retry",
         redaction=None,
+        type="document",
+        verification_flow=None,
+        options=None,
         version=0,
     )
 
@@ -113,7 +115,7 @@ def test_where_all_sessions_are_canceled_the_reference_is_canceled() -> None:
 @pytest.mark.parametrize("status", ["verified", "requires_input", "canceled"])
 def test_a_redacted_session_keeps_its_outcome_and_is_marked(status: str) -> None:
     kept, marked = session("vs_1", status), session("vs_1", status, redaction="redacted")
-    assert standing_of(marked) == replace(standing_of(kept), redaction="redacted")
+    assert standing_of(marked) == standing_of(kept)._replace(redaction="redacted")
 
 
 def test_only_the_redaction_of_the_session_that_decides_is_told() -> None:
@@ -188,14 +190,25 @@ def test_any_other_status_says_it_whatever_the_code(
 # --- the version ----------------------------------------------------------------------------
 
 
-def test_the_first_standing_has_version_one() -> None:
-    first = with_next_version(None, resolve([session("vs_1")]))
-    assert first == replace(resolve([session("vs_1")]), version=1)
+NOW = 1_700_000_000
+
+
+def test_the_first_standing_has_the_time_as_its_version() -> None:
+    first = with_next_version(None, resolve([session("vs_1")]), NOW)
+    assert first == resolve([session("vs_1")])._replace(version=NOW)
+
+
+def test_a_lost_ledger_built_anew_outranks_every_version_that_it_gave_before() -> None:
+    lost = with_next_version(None, resolve([session("vs_1")]), NOW)
+    for _ in range(3):
+        lost = with_next_version(lost, lost._replace(attempts=lost.attempts + 1), NOW)
+    rebuilt = with_next_version(None, resolve([session("vs_1")]), NOW + 60)
+    assert rebuilt.version > lost.version
 
 
 def test_the_version_stays_where_nothing_differs() -> None:
-    before = replace(resolve([session("vs_1")]), version=7)
-    assert with_next_version(before, resolve([session("vs_1")])) == before
+    before = resolve([session("vs_1")])._replace(version=7)
+    assert with_next_version(before, resolve([session("vs_1")]), NOW) == before
 
 
 CHANGES = {
@@ -207,16 +220,29 @@ CHANGES = {
     "last_error_code": "abandoned",
     "next_step": "retry",
     "redaction": "redacted",
+    "attempts_counted": 2,
+    "attempts_granted": 1,
+    "verified_until": 99,
+    "type": "id_number",
+    "verification_flow": "vf_1",
+    "options": '{"document":{"require_matching_selfie":true}}',
 }
 
 
 @pytest.mark.parametrize(("name", "value"), CHANGES.items())
-def test_the_version_grows_by_one_when_anything_differs(name: str, value: object) -> None:
-    before = replace(resolve([session("vs_1")]), version=7)
+def test_the_version_grows_when_anything_differs(name: str, value: object) -> None:
+    before = resolve([session("vs_1")])._replace(version=NOW - 1)
     changes: dict[str, Any] = {name: value}
-    after = replace(before, version=0, **changes)
-    assert with_next_version(before, after) == replace(after, version=8)
+    after = before._replace(version=0, **changes)
+    assert with_next_version(before, after, NOW + 9) == after._replace(version=NOW + 9)
+
+
+def test_the_version_grows_by_one_within_a_second_and_where_the_clock_went_back() -> None:
+    before = resolve([session("vs_1")])._replace(version=NOW)
+    after = before._replace(version=0, attempts=4)
+    for now in (NOW, NOW - 3_600):
+        assert with_next_version(before, after, now).version == NOW + 1
 
 
 def test_every_part_of_a_standing_counts_as_a_change() -> None:
-    assert {*CHANGES, "version"} == {*Standing.__slots__}
+    assert {*CHANGES, "version"} == {*Standing._fields}

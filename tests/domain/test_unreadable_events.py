@@ -14,6 +14,7 @@ from app.domain.errors import UnreadableEvent
 from app.domain.event import SessionEvent
 from app.domain.fields import MAX_TIME
 from app.domain.session import api_answer
+from app.domain.snapshot import MetadataKeys
 from tests.domain.strategies import FAST, json_values
 from tests.support.events import (
     OPENED,
@@ -24,6 +25,7 @@ from tests.support.events import (
 )
 
 PATHS = paths(full_body())
+KEYS = MetadataKeys(("user_id",), "purpose")
 
 
 # --- malformed events -----------------------------------------------------------------------
@@ -84,7 +86,7 @@ def can_be_stored(event: SessionEvent | None) -> bool:
 @given(body=json_values)
 def test_arbitrary_json_is_read_or_refused_with_the_one_error(body: Any) -> None:
     with suppress(UnreadableEvent):
-        assert can_be_stored(SessionEvent.parse(body, ("user_id",)))
+        assert can_be_stored(SessionEvent.parse(body, KEYS))
 
 
 @FAST
@@ -93,7 +95,7 @@ def test_any_field_replaced_by_arbitrary_json_is_read_or_refused_with_the_one_er
     path: tuple[str, ...], value: Any
 ) -> None:
     with suppress(UnreadableEvent):
-        event = SessionEvent.parse(with_value(full_body(reference=None), path, value), ("user_id",))
+        event = SessionEvent.parse(with_value(full_body(reference=None), path, value), KEYS)
         assert can_be_stored(event)
 
 
@@ -104,4 +106,4 @@ def test_any_field_of_an_api_answer_replaced_is_read_or_refused_with_the_one_err
 ) -> None:
     session = with_value(full_body()["data"]["object"], path, value)
     with suppress(UnreadableEvent):
-        api_answer(session, account="", date=OPENED, metadata_keys=("user_id",))
+        api_answer(session, account="", date=OPENED, metadata_keys=KEYS)

@@ -81,21 +81,22 @@ class Product:
         """An event of the session, under an id of its own."""
         return event_body(*names, session=session, id=self.fresh("evt"), **fields)
 
-    def read(self, reference: str) -> dict[str, Any] | None:
+    def read(self, reference: str, account: str = "") -> dict[str, Any] | None:
         """What the team's backend reads of a reference; None if the answer is 404."""
         answer = self.http.get(
             f"{self.stack.web}/v1/references/{quote(reference, safe='')}",
+            params={"account": account} if account else {},
             headers={"Authorization": f"Bearer {SECRETS.api_token}"},
             timeout=WITHIN,
         )
         assert answer.status_code in (200, 404), answer.text
         return None if answer.status_code == 404 else dict(answer.json())
 
-    def await_status(self, reference: str, status: str) -> dict[str, Any]:
+    def await_status(self, reference: str, status: str, account: str = "") -> dict[str, Any]:
         """The reference's record, as soon as it stands so."""
 
         def stands() -> dict[str, Any] | None:
-            record = self.read(reference)
+            record = self.read(reference, account)
             return record if record and record["standing"]["status"] == status else None
 
         found = eventually(stands, WITHIN)
@@ -107,7 +108,7 @@ class Product:
         eventually(lambda: not any(self.counts()[place] for place in ("queued", "started")), WITHIN)
 
     def is_dead(self, event_id: str) -> bool:
-        return self.redis.zscore("rq:failed:events", event_id) is not None
+        return self.redis.zscore("rq:failed:identity-events", event_id) is not None
 
     @contextmanager
     def broken(self, session: str) -> Iterator[None]:

@@ -1,7 +1,9 @@
-"""A team's backend takes users to verified over HTTP alone: the README's example, in Python."""
+"""A team's backend takes users to verified over HTTP alone: docs/how-to/sessions.md, in Python."""
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,11 +26,11 @@ class Backend:
         self._http = requests.Session()
         self._http.headers["Authorization"] = f"Bearer {SECRETS.api_token}"
 
-    def start(self, user: str, status: int = 200) -> Any:
+    def start(self, user: str, status: int = 200, **params: Any) -> Any:
         """What our web process answers to a start."""
         answer = self._http.post(
             self._product.stack.web + "/v1/verification_sessions",
-            data={"type": "document", "client_reference_id": user},
+            data={"type": "document", "client_reference_id": user} | params,
             timeout=30,
         )
         assert answer.status_code == status, answer.text
@@ -110,6 +112,33 @@ def test_a_user_who_closes_the_link_comes_back_to_it(backend: Backend) -> None:
     backend.await_standing("user_3", status="verified")
 
 
+def test_a_user_of_a_weak_check_is_taken_to_a_strong_one(backend: Backend) -> None:
+    selfie: dict[str, Any] = {"options[document][require_matching_selfie]": "true"}
+    weak = backend.start("user_6")
+    backend.person(weak, "verified")
+    backend.await_standing("user_6", status="verified")
+    time.sleep(1)  # of two that were verified in one second, neither is the later one
+    strong = backend.start("user_6", **selfie)
+    assert strong["resumed"] is False
+    backend.person(strong, "verified")
+    backend.await_standing("user_6", status="verified", session_id=strong["id"])
+    for params in ({}, selfie):
+        assert backend.start("user_6", 409, **params)["error"]["code"] == "reference_verified"
+
+
+def test_a_user_whose_webhooks_are_lost_is_refreshed(product: Product, backend: Backend) -> None:
+    product.sandbox.control("webhooks", {"enabled": False})
+    try:
+        session = backend.start("user_7")
+        backend.person(session, "verified")
+        assert backend.start("user_7", 409)["error"]["code"] == "reference_verified"
+        told = backend.call("POST", "references/user_7/refresh").json()
+    finally:
+        product.sandbox.control("webhooks", {"enabled": True})
+    assert told["standing"]["status"] == "verified"
+    backend.await_standing("user_7", status="verified", session_id=session["id"])
+
+
 def test_what_passes_through_stays_nowhere_on_the_way(product: Product, backend: Backend) -> None:
     given = {
         "type": "document",
@@ -138,6 +167,11 @@ def test_what_passes_through_stays_nowhere_on_the_way(product: Product, backend:
     expand = {"expand[]": ["verified_outputs", "verified_outputs.dob"]}
     expanded = backend.call("GET", path, params=expand).json()["verified_outputs"]
     assert (expanded["first_name"], expanded["dob"]) == (f"{PLANTED}-name", outputs["dob"])
+    query = {"verification_session": made["id"], "expand[]": "data.document.dob"}
+    reports = backend.call("GET", "identity/verification_reports", params=query).json()["data"]
+    assert f"{PLANTED}-name" in json.dumps(reports)
+    for report in reports:
+        assert backend.call("GET", f"identity/verification_reports/{report['id']}").ok
     for body in (f'{{"{PLANTED}', f'{{"{PLANTED}": 1}}', f'{{"expand": ["{PLANTED}"]}}'):
         headers = {"Content-Type": "application/json", "Idempotency-Key": f"{PLANTED}-key"}
         assert backend.call("POST", path, data=body, headers=headers).status_code == 400

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import zlib
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import requests
@@ -13,6 +15,7 @@ from redis import Redis
 
 from tests.e2e.parts import Product, running
 from tests.support.waiting import eventually
+from tests.telemetry.sink import environment, listening
 
 CANARY = "K4NARY"
 # Where Stripe's side keeps what it knows: its own files, not ours.
@@ -36,6 +39,14 @@ def planted(body: dict[str, Any]) -> dict[str, Any]:
     return dict(marked)
 
 
+def unpacked(entry: Any) -> dict[bytes, bytes]:
+    """An entry of a stream, with what RQ has compressed in plain text."""
+    found = dict(entry)
+    if b"exc_string" in found:
+        found[b"exc_string"] = zlib.decompress(b64decode(found[b"exc_string"]))
+    return found
+
+
 def in_redis(redis: Redis) -> str:
     """Every value of every key, read by its type, and as the server would hand it on."""
     read: dict[Any, Callable[[bytes], Any]] = {
@@ -45,6 +56,7 @@ def in_redis(redis: Redis) -> str:
         b"set": redis.smembers,
         b"none": lambda key: None,  # gone since it was named
         b"zset": lambda key: redis.zrange(key, 0, -1, withscores=True),
+        b"stream": lambda key: [unpacked(entry) for _, entry in cast(Any, redis.xrange(key))],
     }
     keys = list(redis.scan_iter())
     return "\n".join(repr((key, read[redis.type(key)](key), redis.dump(key))) for key in keys)
@@ -62,7 +74,12 @@ def places_with(text: str, product: Product) -> list[str]:
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     folder = tmp_path_factory.mktemp("product")
-    with running(folder, REFERENCE_METADATA_KEYS="user_id", MAX_ATTEMPTS="2") as product:
+    settings = {"REFERENCE_METADATA_KEYS": "user_id", "MAX_ATTEMPTS": "2"}
+    # What leaves by traces, and reports of bugs, is looked through as files are.
+    with (
+        listening(folder / "exported") as sink,
+        running(folder, **settings, **environment(sink)) as product,
+    ):
         yield product
 
 
@@ -159,11 +176,26 @@ def test_the_search_finds_what_is_kept(product: Product, flown: list[str]) -> No
     assert any(name.endswith(".aof") for name in found)
     assert any(name.startswith("identity.db") for name in found)
     assert "workers.log" in places_with("vs_dies", product)
+    assert "exported" in places_with("vs_dies", product)
     assert "web.log" in places_with("delivery refused", product)
 
 
 def test_no_planted_value_is_anywhere(product: Product, flown: list[str]) -> None:
     assert places_with(CANARY, product) == []
+
+
+def test_no_reference_leaves_by_traces(product: Product, flown: list[str]) -> None:
+    assert "exported" not in places_with("visible-reference", product)
+
+
+def test_no_planted_value_and_no_reference_is_in_the_metrics(
+    product: Product, flown: list[str]
+) -> None:
+    headers = {"Authorization": f"Bearer {product.stack.secrets.api_token}"}
+    metrics = requests.get(product.stack.web + "/metrics", headers=headers, timeout=30).text
+    assert "identity_deliveries_total" in metrics
+    assert CANARY not in metrics
+    assert "visible-reference" not in metrics
 
 
 def test_no_secret_that_stripe_made_is_anywhere(product: Product, flown: list[str]) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from app.cli.main import main as command
 from app.logs import configure
+from app.outages import SHARED
 from app.queue.transitions import JobQueue
 from app.settings import Settings
 from app.stores import Stores
@@ -53,7 +54,7 @@ def _settings() -> Settings:
 
 def _work(queue_of: Callable[[Stores], JobQueue]) -> None:
     """A worker that takes over nobody's place: what a victim held waits for its lease to end."""
-    work(_settings(), os.getppid(), uuid.uuid4().hex, queue_of, _over_by())
+    work(_settings(), os.getppid(), uuid.uuid4().hex, queue_of, [0.0] * SHARED, _over_by())
 
 
 def _command(arguments: list[str]) -> None:
@@ -64,7 +65,7 @@ def _command(arguments: list[str]) -> None:
 ROLES: dict[str, Callable[[list[str]], None]] = {
     "worker": lambda _: _work(lambda stores: stores.events),
     "effects": lambda _: _work(lambda stores: stores.effects),
-    "clock": lambda _: tick(_settings(), os.getppid(), _over_by()),
+    "clock": lambda _: tick(_settings(), os.getppid(), [0.0] * SHARED, _over_by()),
     "web": lambda _: serve(),
     "command": _command,
 }

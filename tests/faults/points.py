@@ -13,7 +13,8 @@ from app.domain.handlers import handle
 from app.ledger import apply
 from app.ledger.engine import LedgerUnavailable
 from app.ledger.ledger import Ledger
-from app.queue.transitions import AsyncJobQueue, JobQueue
+from app.queue.enqueuing import AsyncJobQueue
+from app.queue.transitions import JobQueue
 from workers import effects
 
 Die = Callable[[], None]
@@ -118,12 +119,12 @@ POINTS: dict[str, Callable[[str, Die], None]] = {
     },
     "enqueue": at_enqueue,
     "insert": at_call(apply, "_insert_events"),
-    "lock": at_call(apply, "_lock_references"),
+    "lock": at_call(apply, "lock_references"),
     "statements": at_call(apply, "save"),
     "commit": at_call(Ledger, "apply"),
     "effects": at_call(JobQueue, "enqueue_all"),
     "effect": at_effect,
-    "mark": at_call(Ledger, "mark_effect"),
+    "mark": at_call(Ledger, "mark_effects"),
     "enqueued": at_call(Ledger, "mark_enqueued"),
     "note": at_call(Ledger, "record_discarded"),
 }

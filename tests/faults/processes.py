@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,9 +20,16 @@ def start(
     module: str, log: Path, environment: dict[str, str], *arguments: str, **options: object
 ) -> subprocess.Popen[bytes]:
     """`python -m module` with this environment and no other, its output added to `log`."""
+    return start_command([sys.executable, "-m", module, *arguments], log, environment, **options)
+
+
+def start_command(
+    command: Sequence[str], log: Path, environment: dict[str, str], **options: object
+) -> subprocess.Popen[bytes]:
+    """The same for any program."""
     with log.open("ab") as output:
         process: subprocess.Popen[bytes] = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            command,
             cwd=ROOT,
             env={"PATH": os.environ.get("PATH", ""), **environment},
             stderr=output,

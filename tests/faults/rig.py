@@ -7,22 +7,12 @@ import random
 import signal
 import subprocess
 import time
-from collections import Counter
-from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from redis import Redis
-
-from app.ledger.engine import open_engine
-from app.ledger.ledger import Ledger
 from app.local.stack import tail_of_logs
 from app.local.valkey import Valkey, free_port
-from app.queue.backlog import read_backlog
-from app.queue.connection import open_redis
-from app.queue.dead_letters import DeadLetters
-from app.queue.model import EFFECTS, EVENTS, QueueSpec
-from app.queue.transitions import JobQueue
+from tests.faults.observer import Observer
 from tests.faults.processes import (
     cpu_seconds,
     end,
@@ -32,14 +22,15 @@ from tests.faults.processes import (
     start,
 )
 from tests.faults.sender import SECRET
+from tests.faults.slow_disk import slow_disk
 from tests.support.waiting import eventually
 
 # Two cores that others use as well.
-START_WITHIN = 40.0
+START_WITHIN = 120.0
 CHILDREN = ("events", "effects", "clock")
 
 
-class Rig:
+class Rig(Observer):
     """One product of its own. `lease` is LEASE_SECONDS; all it writes is in `folder`."""
 
     def __init__(
@@ -50,18 +41,22 @@ class Rig:
         lease: int = 2,
         event_workers: int = 2,
         workers: str = "workers",
+        has_slow_disk: bool = False,
         extra: dict[str, str] | None = None,
     ) -> None:
-        """`workers` is the module that is run as the supervisor; `extra` is more environment."""
+        """`workers` is the module that is run as the supervisor; `extra` is more environment.
+
+        `has_slow_disk` is Valkey's.
+        """
         self.folder = folder
         self.database_url = database_url
         self.port = free_port()
-        self.valkey = Valkey(folder / "valkey", fsync="always")
-        self.kills: Counter[str] = Counter()
+        self.valkey = Valkey(folder / "valkey", fsync="everysec")
         self.web: subprocess.Popen[bytes] | None = None
         self.supervisor: subprocess.Popen[bytes] | None = None
         self._started: list[subprocess.Popen[bytes]] = []
         self._module = workers
+        self._has_slow_disk = has_slow_disk
         self._log_from = 0
         self.environment = {
             "STRIPE_WEBHOOK_SECRET": SECRET,
@@ -73,17 +68,17 @@ class Rig:
             "EVENT_WORKERS": str(event_workers),
             **(extra or {}),
         }
-        self.redis: Redis = open_redis(self.valkey.url)
-        self.engine = open_engine(database_url)
-        self.ledger = Ledger(self.engine)
-        self.events = JobQueue(self.redis, EVENTS)
-        self.effects = JobQueue(self.redis, EFFECTS)
-        self.letters = DeadLetters(self.redis, EVENTS)
-        self.effect_letters = DeadLetters(self.redis, EFFECTS)
+        super().__init__(self.valkey.url, database_url)
 
     def __enter__(self) -> Rig:
-        self.valkey.start()
+        self._start_valkey()
         return self
+
+    def _start_valkey(self) -> None:
+        self.valkey.start()
+        if self._has_slow_disk:
+            assert self.valkey.process is not None
+            self._started.append(slow_disk(self.valkey.process.pid, self.folder / "strace.log"))
 
     def start(self, **limits: object) -> Rig:
         """Start web and workers; `limits` are more options of the workers' Popen."""
@@ -110,9 +105,10 @@ class Rig:
         self.supervisor = start(self._module, log, self.environment, **limits)
         self._started.append(self.supervisor)
 
-    def await_workers(self, count: int | None = None) -> dict[str, int]:
+    def await_workers(self) -> dict[str, int]:
         """Wait until all children run; their process ids by name."""
-        wanted = count or int(self.environment["EVENT_WORKERS"]) + 2
+        numbers = [int(self.environment.get(f"{kind}_WORKERS", 1)) for kind in ("EVENT", "EFFECT")]
+        wanted = sum(numbers) + 1  # and the clock
         eventually(lambda: len(self.children()) >= wanted, START_WITHIN, "workers run")
         return self.children()
 
@@ -128,21 +124,11 @@ class Rig:
         finally:
             connection.close()
 
-    def counts(self, spec: QueueSpec) -> Mapping[str, int]:
-        """How many jobs of a queue are queued, started, scheduled and failed."""
-        return read_backlog(self.redis, spec).counts
-
     def children(self) -> dict[str, int]:
         """The supervisor's children that live now, by name; it logs each that it starts."""
         if self.supervisor is None:
             return {}
-        found = {}
-        with (self.folder / "workers.log").open("rb") as log:
-            log.seek(self._log_from)
-            for line in log:
-                if b'"child started"' in line:
-                    told = json.loads(line)
-                    found[told["child"]] = told["pid"]
+        found = started_children(self.folder / "workers.log", self._log_from)
         return {n: pid for n, pid in found.items() if parent_of(pid) == self.supervisor.pid}
 
     def processes(self) -> dict[str, int]:
@@ -172,7 +158,7 @@ class Rig:
             self.start_workers()
         else:
             self.valkey.kill()
-            self.valkey.start()
+            self._start_valkey()
             killed = True
         self.kills[victim] += killed
         return killed
@@ -193,6 +179,17 @@ class Rig:
     def __exit__(self, *failure: object) -> None:
         for process in self._started:
             end(process)
-        self.redis.close()
-        self.engine.dispose()
+        self.close()
         self.valkey.kill()
+
+
+def started_children(log: Path, log_from: int = 0) -> dict[str, int]:
+    """The process ids by name that a supervisor has logged; of a name, the last."""
+    found = {}
+    with log.open("rb") as lines:
+        lines.seek(log_from)
+        for line in lines:
+            if b'"child started"' in line:
+                told = json.loads(line)
+                found[told["child"]] = told["pid"]
+    return found

@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 
@@ -16,7 +16,8 @@ from tests.faults.traffic import Event
 from tests.web.deliveries import signed
 
 SECRET = "whsec_faults"
-SENDERS = 6
+# Under `everysec` an answer waits for a second or so: as many as the fastest tests send in one.
+SENDERS = 100
 # Stripe waits for hours; seconds are enough to see the same.
 FIRST_RETRY, LONGEST_RETRY = 0.2, 1.0
 TIMEOUT = 15.0
@@ -25,9 +26,21 @@ TIMEOUT = 15.0
 class Sender:
     """Threads that deliver what they are given until each delivery has been acknowledged."""
 
-    def __init__(self, port: int, *, rate: float = 1e9) -> None:
-        """`port` is the web process'; `rate` is deliveries a second at most."""
+    def __init__(
+        self,
+        port: int,
+        *,
+        rate: float = 1e9,
+        hosts: Sequence[str] = ("127.0.0.1",),
+        senders: int = SENDERS,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        """`port` is the web process' on each of its `hosts`; `rate` is deliveries a second at most.
+
+        `senders` deliveries are under way at once, each for `timeout` seconds at most.
+        """
         self._port = port
+        self._timeout = timeout
         self._rate = rate
         self._lock = threading.Condition()
         self._waiting: list[tuple[float, int, Event, int]] = []
@@ -38,7 +51,10 @@ class Sender:
         self.acknowledged: dict[str, list[str]] = {}
         self.answers: Counter[int] = Counter()  # by HTTP status; 0 is none at all
         self.delivered_at: dict[str, float] = {}  # when it was first acknowledged, monotonic
-        self._threads = [threading.Thread(target=self._work) for _ in range(SENDERS)]
+        self._threads = [
+            threading.Thread(target=self._work, args=(hosts[number % len(hosts)],))
+            for number in range(senders)
+        ]
 
     def __enter__(self) -> Sender:
         for thread in self._threads:
@@ -50,7 +66,7 @@ class Sender:
             self._ending = True
             self._lock.notify_all()
         for thread in self._threads:
-            thread.join(TIMEOUT + 5)
+            thread.join(self._timeout + 5)
 
     @property
     def outcomes(self) -> Counter[str]:
@@ -89,8 +105,8 @@ class Sender:
         with self._lock:
             return not self._open
 
-    def _work(self) -> None:
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT)
+    def _work(self, host: str) -> None:
+        connection = HTTPConnection(host, self._port, timeout=self._timeout)
         with suppress(OSError):
             while (taken := self._take()) is not None:
                 event, tries = taken

@@ -31,7 +31,7 @@ def main(flag: Path) -> None:
 
     Queue.dequeue_any = dequeue  # type: ignore[method-assign]
     connection = open_redis(os.environ["REDIS_URL"])
-    names = [EVENTS.name, EFFECTS.name]
+    names = [EVENTS.rq_name, EFFECTS.rq_name]
     SimpleWorker(names, connection=connection, serializer=JSONSerializer).work()
 
 

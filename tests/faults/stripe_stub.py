@@ -48,6 +48,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer("canceled", self.stub.cancelled)
 
     def _answer(self, status: str, counter: Counter[str]) -> None:
+        if self.path == "/v1/account":
+            self._send(200, {"id": "acct_1", "object": "account"})
+            return
         if "/verification_sessions/" not in self.path:  # what a sweep lists
             self._send(200, {"object": "list", "data": [], "has_more": False})
             return

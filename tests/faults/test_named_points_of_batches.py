@@ -8,6 +8,7 @@ import pytest
 
 from app.queue.model import EVENTS
 from tests.faults.scene import AFTER_LEASE, AT_ONCE, DATABASES, Scene, failed_attempt
+from tests.faults.traffic import opening
 
 pytestmark = pytest.mark.parametrize("database_url", DATABASES, indirect=True)
 
@@ -48,3 +49,19 @@ def test_each_event_of_a_batch_is_applied_once_if_its_worker_dies(scene: Scene, 
     assert verdict.effects == {"cancel done": USERS}
     assert set(scene.stub.cancelled.values()) == {1}
     assert took < within, way
+
+
+def test_a_batch_that_was_claimed_ahead_is_taken_up_again_if_its_worker_dies(scene: Scene) -> None:
+    """Both batches, of one worker, are rescued when their leases end."""
+    # Few have an effect: each is a call to Stripe.
+    events = [opening(user) for user in range(EVENTS.batch)]
+    events += [failed_attempt(user) for user in range(USERS)]
+    scene.enqueue(*events)
+    scene.die("worker", "before complete")
+    assert scene.rig.counts(EVENTS)["started"] == len(events)
+    for role in ("clock", "effects", "worker"):
+        scene.order(role)
+    scene.await_applied(*events)
+    verdict = scene.judge(*events)
+    assert not verdict.faults, verdict.faults
+    assert set(scene.stub.cancelled.values()) == {1}

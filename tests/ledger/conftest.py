@@ -34,6 +34,18 @@ def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def years_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a migrated database, for a module that fills it with years."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('years') / 'ledger.db'}"
+    else:
+        server = request.getfixturevalue("postgres")
+        url = server.url(server.create_database())
+    migrate_database(url)
+    return url
+
+
 @pytest.fixture
 def empty_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a database that was never migrated."""
@@ -86,6 +98,15 @@ class Scribe:
         """What SQL sees."""
         with self.engine.connect() as connection:
             return [tuple(row) for row in connection.exec_driver_sql(statement)]
+
+
+@pytest.fixture
+def read_only(backend: str) -> str:
+    """The statement that has a connection take no more writes."""
+    return {
+        "sqlite": "PRAGMA query_only = ON",
+        "postgresql": "SET default_transaction_read_only = on",
+    }[backend]
 
 
 @pytest.fixture

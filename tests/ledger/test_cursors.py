@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from app.ledger.engine import LedgerUnavailable
 from tests.ledger.conftest import Scribe
 from tests.support.ledger import NOW
 
@@ -14,3 +17,19 @@ def test_cursors_are_kept_and_counters_count(scribe: Scribe) -> None:
     for count in (3, 4):
         cursors.add("counted", count, NOW)
     assert (cursors.get("far"), cursors.get("counted")) == ("7", "7")
+
+
+def test_a_write_that_is_tried_leaves_nothing(scribe: Scribe) -> None:
+    scribe.ledger.cursors.try_write()
+    assert scribe.query("SELECT * FROM cursors") == []
+    scribe.ledger.check_writable()
+    before = scribe.query("SELECT * FROM cursors")
+    scribe.ledger.cursors.try_write()
+    assert scribe.query("SELECT * FROM cursors") == before
+
+
+def test_a_write_that_a_ledger_does_not_take_says_so(scribe: Scribe, read_only: str) -> None:
+    with scribe.engine.begin() as connection:
+        connection.exec_driver_sql(read_only)
+    with pytest.raises(LedgerUnavailable):
+        scribe.ledger.cursors.try_write()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rq.timeouts import JobTimeoutException
 from sqlalchemy import Engine
 
+from app.domain import reconcile
 from app.domain.errors import Misconfigured
 from app.ledger import engine as engines
 from app.ledger.engine import LedgerBroken, LedgerUnavailable, for_reading, open_engine
@@ -18,13 +20,14 @@ from app.ledger.ledger import Ledger
 from tests.ledger.conftest import Scribe
 from tests.support.ledger import NOW, POLICY, count_events, observation
 from tests.support.postgres import Postgres
+from workers.time_limit import TimeLimit
 
 PERSONAL = "jenny.rosen@example.com"
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Ledger]:
-    engine = open_engine(url)
+def opened(url: str, patience: float | None = None) -> Iterator[Ledger]:
+    engine = open_engine(url, patience=patience)
     yield Ledger(engine)
     engine.dispose()
 
@@ -59,7 +62,7 @@ def test_a_database_not_migrated_is_unavailable_and_says_what_to_do(empty_url: s
 )
 def test_a_database_out_of_reach_is_unavailable(url: str) -> None:
     with opened(url) as ledger:
-        fails(ledger, LedgerUnavailable, "does not answer")
+        fails(ledger, LedgerUnavailable, "DATABASE_URL")
         with pytest.raises(LedgerUnavailable) as raised:
             ledger.ping()
     assert "hunter2" not in str(raised.value)
@@ -71,9 +74,9 @@ def test_a_database_that_answers_is_pinged(ledger: Ledger) -> None:
 
 def test_a_refused_statement_is_broken_and_names_nobody(scribe: Scribe) -> None:
     seen = observation("verified", 100, reference=PERSONAL)
-    no_status = replace(seen, snapshot=replace(seen.snapshot, type=None, status=None))  # type: ignore[arg-type]  # what no event can hold
+    no_time = seen._replace(snapshot=seen.snapshot._replace(created=None))  # type: ignore[arg-type]  # what no event can hold
     with pytest.raises(LedgerBroken, match="refused a statement") as raised:
-        scribe.ledger.apply([no_status], policy=POLICY, now=NOW)
+        scribe.ledger.apply([no_time], policy=POLICY, now=NOW)
     names_nobody(raised.value)
     assert count_events(scribe.engine) == 0
 
@@ -91,13 +94,38 @@ def test_a_lock_held_too_long_is_unavailable(url: str, monkeypatch: pytest.Monke
     holder.dispose()
 
 
+def test_a_database_for_which_a_job_waits_until_its_time_is_over_is_unavailable(url: str) -> None:
+    holder = open_engine(url)
+    with opened(url, patience=1.5) as ledger:
+        ledger.apply([observation("processing", 90, reference=PERSONAL)], policy=POLICY, now=NOW)
+        with holder.begin() as connection:
+            connection.exec_driver_sql("UPDATE standings SET version = version")
+            with TimeLimit(1.0, JobTimeoutException):  # type: ignore[no-untyped-call]  # RQ's
+                fails(ledger, LedgerUnavailable, "did not answer within the job's time")
+        [applied] = ledger.apply([observation("verified", 100)], policy=POLICY, now=NOW)
+        assert applied.outcome == "applied"
+    holder.dispose()
+
+
+def test_a_handler_that_takes_the_jobs_time_is_no_fault_of_the_database(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hangs(change: object) -> None:
+        with TimeLimit(0.05, JobTimeoutException):  # type: ignore[no-untyped-call]  # RQ's
+            time.sleep(10)
+
+    monkeypatch.setitem(vars(reconcile), "handle", hangs)
+    with pytest.raises(JobTimeoutException):
+        ledger.apply([observation("verified", 100)], policy=POLICY, now=NOW)
+
+
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_a_full_disk_is_unavailable(scribe: Scribe) -> None:
     with scribe.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
     long = observation("verified", 100, reference=PERSONAL * 200)
     many = [
-        replace(long, snapshot=replace(long.snapshot, id=f"vs_{number}"), event_id=f"evt_{number}")
+        long._replace(snapshot=long.snapshot._replace(id=f"vs_{number}"), event_id=f"evt_{number}")
         for number in range(50)
     ]
     with pytest.raises(LedgerUnavailable, match="SQLITE_FULL") as raised:
@@ -171,3 +199,21 @@ def test_other_urls_are_misconfigured(url: str) -> None:
     with pytest.raises(Misconfigured, match="DATABASE_URL") as raised:
         open_engine(url)
     assert "hunter2" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_ledger_that_only_reads_takes_no_record(scribe: Scribe, read_only: str) -> None:
+    scribe.ledger.check_writable()
+    with scribe.engine.begin() as connection:
+        connection.exec_driver_sql(read_only)
+    with pytest.raises(LedgerUnavailable):
+        scribe.ledger.check_writable()
+
+
+def test_a_connection_that_has_read_writes_no_more_than_the_server_allows(
+    scribe: Scribe, read_only: str
+) -> None:
+    with scribe.engine.begin() as connection:
+        connection.exec_driver_sql(read_only)
+    scribe.ledger.ping()
+    with pytest.raises(LedgerUnavailable):
+        scribe.ledger.check_writable()

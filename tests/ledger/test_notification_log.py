@@ -8,7 +8,7 @@ from sqlalchemy import inspect
 from app.domain.standing import ReferenceKey
 from app.ledger.notification_log import NotificationLog, ReceiverState
 from tests.ledger.conftest import Scribe
-from tests.support.ledger import named_in_metadata, observation
+from tests.support.ledger import NOW, named_in_metadata, observation
 
 # What a team may build on: a column may be added behind these, and none may go.
 COLUMNS = [
@@ -23,8 +23,18 @@ COLUMNS = [
     "last_error_code",
     "next_step",
     "redaction",
+    "type",
+    "verification_flow",
+    "options",
     "version",
+    "purpose",
+    "attempts_counted",
+    "attempts_granted",
+    "verified_until",
 ]
+
+
+USER_1 = ReferenceKey("", False, "user_1").digest
 
 
 @pytest.fixture
@@ -33,13 +43,13 @@ def log(scribe: Scribe) -> NotificationLog:
 
 
 def receiver_state(log: NotificationLog, receiver: str = "notify_callback") -> ReceiverState:
-    found = log.receiver_state("user_1", account="", livemode=False, receiver=receiver)
+    found = log.receiver_state(USER_1, receiver)
     assert found is not None
     return found
 
 
 def test_a_reference_never_seen_is_not_told_of(log: NotificationLog) -> None:
-    assert log.receiver_state("nobody", account="", livemode=False, receiver="r") is None
+    assert log.receiver_state(ReferenceKey("", False, "nobody").digest, "r") is None
 
 
 def test_a_receiver_knows_nothing_at_first(scribe: Scribe, log: NotificationLog) -> None:
@@ -55,7 +65,7 @@ def test_what_a_receiver_was_told_is_kept_for_it_alone(
     scribe.apply(observation("verified", 100))
     found = receiver_state(log)
     log.record_sent(found.key, "notify_callback", found.standing, 1)
-    assert receiver_state(log).known_version == 1
+    assert receiver_state(log).known_version == NOW
     assert receiver_state(log).known_status == "verified"
     assert receiver_state(log, "notify_stream").known_version == 0
 
@@ -70,7 +80,7 @@ def test_what_was_told_late_does_not_hide_what_was_told_since(
     log.record_sent(newer.key, "notify_callback", newer.standing, 1)
     log.record_sent(older.key, "notify_callback", older.standing, 2)
     assert (receiver_state(log).known_version, receiver_state(log).known_status) == (
-        2,
+        NOW + 1,
         "verified",
     )
 
@@ -83,7 +93,9 @@ def test_a_reference_that_stands_as_before_when_a_session_leaves_it_is_not_told_
         named_in_metadata("verified", 100, "a", session="vs_2"),
     )
     [moved] = scribe.apply(named_in_metadata("canceled", 200, "b", session="vs_1"))
-    assert [(effect.reference, effect.version) for effect in moved.effects] == [("b", 1)]
+    assert [(effect.reference_key, effect.version) for effect in moved.effects] == [
+        (ReferenceKey("", False, "b").digest, NOW)
+    ]
 
 
 def test_the_view_has_the_columns_that_it_promised(scribe: Scribe) -> None:
@@ -97,6 +109,7 @@ def test_a_team_joins_its_users_to_how_they_stand(scribe: Scribe) -> None:
         observation("canceled", 100, session="vs_2", reference="user_2"),
         observation("canceled", 100, session="vs_3", livemode=True),
         observation("canceled", 100, session="vs_4", account="acct_1"),
+        observation("canceled", 100, session="vs_5", purpose="driver"),
     )
     with scribe.engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE users (id TEXT PRIMARY KEY)")
@@ -106,7 +119,8 @@ def test_a_team_joins_its_users_to_how_they_stand(scribe: Scribe) -> None:
             "SELECT users.id, coalesce(standing.status, 'none') FROM users"
             " LEFT JOIN reference_standings AS standing"
             " ON standing.client_reference_id = users.id"
-            " AND standing.account = '' AND NOT standing.livemode ORDER BY users.id"
+            " AND standing.account = '' AND standing.purpose = '' AND NOT standing.livemode"
+            " ORDER BY users.id"
         )
     finally:
         with scribe.engine.begin() as connection:

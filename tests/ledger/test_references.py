@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from app.ledger.ledger import MAX_TIMELINE_LINES, Ledger
 from app.ledger.rows import ReferenceRecord
 from tests.ledger.conftest import Scribe
-from tests.support.ledger import named_in_metadata, observation
+from tests.support.ledger import NOW, named_in_metadata, observation
 
 
 def known(ledger: Ledger, reference: str, *, livemode: bool = False) -> ReferenceRecord:
@@ -27,7 +25,9 @@ def test_an_orphan_is_stored_without_a_standing(scribe: Scribe) -> None:
     assert (applied.outcome, applied.standing_before, applied.standing) == ("applied", None, None)
     assert scribe.query("SELECT id, reference_key FROM sessions") == [("vs_1", None)]
     assert scribe.query("SELECT * FROM timeline") == []
-    assert [(e.kind, e.reference, e.version) for e in applied.effects] == [("recheck", None, None)]
+    assert [(e.kind, e.reference_key, e.version) for e in applied.effects] == [
+        ("recheck", None, None)
+    ]
 
 
 def test_an_orphan_moves_into_its_reference_with_its_attempts(scribe: Scribe) -> None:
@@ -63,10 +63,10 @@ def test_a_reference_whose_only_session_moved_away_stands_at_none(scribe: Scribe
     scribe.apply(named_in_metadata("verified", 100, "user_a"))
     scribe.apply(named_in_metadata("verified", 110, "user_b"))
     left = known(scribe.ledger, "user_a")
-    assert (left.standing.status, left.standing.version, left.sessions) == ("none", 2, ())
+    assert (left.standing.status, left.standing.version, left.sessions) == ("none", NOW + 1, ())
     assert [line.status for line in left.timeline] == ["verified", "none"]
     scribe.apply(named_in_metadata("verified", 120, "user_a"))
-    assert known(scribe.ledger, "user_a").standing.version == 3
+    assert known(scribe.ledger, "user_a").standing.version == NOW + 2
     assert known(scribe.ledger, "user_b").standing.status == "none"
 
 
@@ -119,7 +119,7 @@ def test_a_long_timeline_is_cut_to_its_newest_lines(scribe: Scribe) -> None:
         *(observation("processing" if n % 2 else "requires_input", 100 + n) for n in range(lines))
     )
     record = known(scribe.ledger, "user_1")
-    assert [line.version for line in record.timeline] == list(range(6, lines + 1))
+    assert [line.version for line in record.timeline] == list(range(NOW + 5, NOW + lines))
 
 
 def test_all_standings_gives_each_reference_once(scribe: Scribe) -> None:
@@ -138,10 +138,12 @@ def test_the_view_shows_the_standings_to_sql(scribe: Scribe) -> None:
     scribe.apply(observation("requires_input", 100, error="document_expired"))
     rows = scribe.query("SELECT * FROM reference_standings")
     expected = ("user_1", "", False, "requires_input", "vs_1", 100, None, 1, "document_expired")
-    assert rows == [(*expected, "use_another_document", None, 1)]
+    assert rows == [
+        (*expected, "use_another_document", None, "document", None, None, NOW, "", 1, 0, None)
+    ]
 
 
 def test_has_events_knows_applied_events_only(scribe: Scribe) -> None:
-    seen = replace(observation("verified", 100), event_id="evt_known")
+    seen = observation("verified", 100)._replace(event_id="evt_known")
     scribe.apply(seen)
     assert scribe.ledger.has_events(["evt_known", "evt_other"]) == {"evt_known"}

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from app.domain.standing import Standing
-from app.local.demo import Comparison
+from app.local.comparison import Comparison
 from app.local.sandbox_client import Truth
 
-STANDING = Standing("verified", "vs_1", 10, 10, 1, None, "none", None, 3)
+STANDING = Standing("verified", "vs_1", 10, 10, 1, None, "none", None, version=3)
 TRUTH = Truth("verified", "vs_1", None, 1, None)
 
 
@@ -23,12 +23,12 @@ def test_a_comparison_matches_if_the_ledger_says_what_stripe_says() -> None:
     "standing",
     [
         None,
-        replace(STANDING, status="processing"),
-        replace(STANDING, session_id="vs_2"),
-        replace(STANDING, session_id=None),
-        replace(STANDING, attempts=2),
-        replace(STANDING, last_error_code="abandoned"),
-        replace(STANDING, redaction="redacted"),
+        STANDING._replace(status="processing"),
+        STANDING._replace(session_id="vs_2"),
+        STANDING._replace(session_id=None),
+        STANDING._replace(attempts=2),
+        STANDING._replace(last_error_code="abandoned"),
+        STANDING._replace(redaction="redacted"),
     ],
     ids=["none", "status", "session", "no session", "attempts", "last error", "redaction"],
 )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import socket
 import threading
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from app.notifications import addresses
 from app.notifications.addresses import (
+    NAT64,
     ReceiverRefused,
     ReceiverUnavailable,
     addresses_of,
@@ -39,6 +43,20 @@ PRIVATE = {
     "6to4 loopback": "2002:7f00:1::",
     "NAT64 metadata": "64:ff9b::a9fe:a9fe",
     "documentation": "192.0.2.1",
+    "protocols": "192.0.0.8",
+    "Oracle's metadata": "192.0.0.192",
+    "6to4 relays": "192.88.99.1",
+    "Azure's services": "168.63.129.16",
+    "IPv4-mapped Azure's services": "::ffff:168.63.129.16",
+    "6to4 6to4 relays": "2002:c058:6301::",
+    "benchmarks": "198.18.0.1",
+    "reserved": "240.0.0.1",
+    "documentation of IPv6": "3fff::1",
+    "older documentation of IPv6": "2001:db8::1",
+    "Teredo": "2001:0:4136:e378::1",
+    "local NAT64": "64:ff9b:1::808:808",
+    "segment routing": "5f00::1",
+    "not given out": "4000::1",
 }
 
 
@@ -74,6 +92,14 @@ def test_no_way_to_write_this_host_gets_through(literal: str) -> None:
 )
 def test_a_public_address_is_allowed_in_whatever_form(address: str) -> None:
     assert is_public(address)
+
+
+@given(st.ip_addresses())
+def test_nothing_is_public_that_python_knows_to_be_private(
+    address: IPv4Address | IPv6Address,
+) -> None:
+    assume(is_public(str(address)))
+    assert address.is_global or address in NAT64
 
 
 def test_of_a_name_with_both_kinds_of_addresses_only_the_public_ones_are_used(

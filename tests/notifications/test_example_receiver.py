@@ -1,4 +1,4 @@
-"""The README's receiver, behind a real server, called by the real callback."""
+"""The documented receiver, behind a real server, called by the real callback."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def user(engine: Engine) -> tuple[object, ...]:
 def test_a_change_is_written_to_the_user_and_nothing_older_after_it(
     url: str, users: Engine
 ) -> None:
-    older = replace(CHANGED, standing=replace(CHANGED.standing, version=2, status="canceled"))
+    older = replace(CHANGED, standing=CHANGED.standing._replace(version=2, status="canceled"))
     for message in (CHANGED, CHANGED, older):
         assert callback_to(url).send(message).status == 204
     assert user(users) == ("user-1", "verified", 3)

@@ -1,4 +1,4 @@
-"""The README's subscriber keeps a team's `users` table right, whatever comes twice or late."""
+"""The documented subscriber keeps a team's `users` table right, whatever comes twice or late."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def users(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 
 
 def version(number: int, status: str = "verified") -> ReferenceChanged:
-    return replace(CHANGED, standing=replace(CHANGED.standing, version=number, status=status))
+    return replace(CHANGED, standing=CHANGED.standing._replace(version=number, status=status))
 
 
 def user(engine: Engine) -> tuple[object, ...]:
@@ -48,7 +48,7 @@ def user(engine: Engine) -> tuple[object, ...]:
     return tuple(row)
 
 
-def test_the_subscriber_of_the_readme_can_be_loaded() -> None:
+def test_the_documented_subscriber_can_be_loaded() -> None:
     path = f"{example_subscriber.__name__}:on_reference_changed"
     assert load(path) is on_reference_changed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -89,7 +90,12 @@ def test_the_workers_do_not_start_with_a_subscriber_that_cannot_be_called(
     ended = subprocess.run(
         [sys.executable, "-m", "workers"],
         cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder), "SUBSCRIBER": "team:tell"},
+        env={
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(folder),
+            "SUBSCRIBER": "team:tell",
+            "DATABASE_URL": "sqlite:///unused.db",
+        },
         capture_output=True,
         text=True,
         timeout=60,
@@ -130,13 +136,13 @@ def test_what_is_permanent_is_a_dead_letter_with_the_teams_reason() -> None:
 def test_any_other_error_is_tried_again_and_its_text_is_not_kept(error: BaseException) -> None:
     seen = raised(error)
     assert decide(seen, attempts=0, chance=1.0) == RetryLater(2)
-    assert describe(seen) == (
-        "SubscriberFailed",
-        f"the subscriber raised {type(error).__name__}",
-    )
+    error_class, told = describe(seen)
+    assert error_class == "SubscriberFailed"
+    where = r"subscriber \(tests/notifications/test_subscriber.py:\d+\)"
+    assert re.fullmatch(f"the subscriber raised {type(error).__name__} in {where}", told)
 
 
 def test_a_subscriber_that_takes_too_long_is_tried_once_more_and_then_a_dead_letter() -> None:
     error = raised(JobTimeoutException("late"))
-    assert decide(error, attempts=0, chance=1.0) == RetryLater(2)
-    assert decide(error, attempts=1, chance=1.0) == Bury("timed_out")
+    assert decide(error, attempts=0, chance=1.0) == RetryLater(2, timed_out=True)
+    assert decide(error, attempts=1, timeouts=1, chance=1.0) == Bury("timed_out")

@@ -10,13 +10,12 @@ import pytest
 from redis import Redis
 
 from app.domain.event import EVENT_TYPES, SessionEvent
-from app.ledger.stats import MISSED
 from app.operations import backfill as module
-from app.operations.backfill import IN_FLIGHT, OVERLAP, BackfillProgress
+from app.operations.backfill import OVERLAP, BackfillProgress
 from app.operations.dlq.discard import discard
 from app.queue.dead_letters import DeadLetters
 from app.queue.model import EVENTS, decode, event_job, named
-from app.stripe.client import Page
+from app.stripe.answers import Page
 from app.stripe.errors import StripeUnavailable
 from app.stripe.retrying import PAUSES, RetryingStripe
 from tests.support.account import Account, Lists
@@ -78,21 +77,6 @@ def test_a_second_run_finds_nothing_missing(account: Account) -> None:
     assert count_events(account.engine) == 3
 
 
-def test_the_missing_are_counted_over_all_runs(account: Account) -> None:
-    for _ in range(2):
-        account.verified()
-        account.advance(120)
-        run(account)
-    assert account.context.stores.ledger.cursors.get(MISSED) == "6"
-
-
-def test_an_event_that_may_still_be_on_its_way_is_left_for_the_next_time(account: Account) -> None:
-    account.verified()
-    assert run(account).missing == 0
-    account.advance(IN_FLIGHT + 1)
-    assert run(account).missing == 3
-
-
 def test_a_dead_letter_stays_dead_and_is_not_missing(account: Account, redis: Redis) -> None:
     account.verified()
     account.advance(120)
@@ -131,7 +115,10 @@ def test_an_empty_ledger_is_filled_though_the_queue_remembers_what_it_has_done(
     account.wipe_ledger()
     assert run(account).missing == 3
     account.work()
-    assert account.standing() == before
+    after = account.standing()
+    assert before is not None
+    assert after is not None
+    assert after._replace(version=0) == before._replace(version=0)
 
 
 def test_if_redis_was_lost_all_thirty_days_are_checked(account: Account, redis: Redis) -> None:
@@ -140,7 +127,7 @@ def test_if_redis_was_lost_all_thirty_days_are_checked(account: Account, redis: 
     run(account)
     redis.flushall()
     found = run(account)
-    assert (found.missing, found.until - found.since) == (3, 30 * 86400 - IN_FLIGHT)
+    assert (found.missing, found.until - found.since) == (3, 30 * 86400 + 1)
 
 
 def test_if_redis_was_lost_the_effects_that_it_held_are_enqueued_again(
@@ -178,10 +165,10 @@ def test_the_last_hour_before_the_checkpoint_is_looked_at_again(
     account.verified()
     account.advance(OVERLAP - 60)
     assert run(account).missing == 3
-    redis.delete("rq:queue:events", *redis.keys("rq:job:*"))
+    redis.delete("rq:queue:identity-events", *redis.keys("rq:job:*"))
     assert run(account).missing == 3
     account.advance(OVERLAP)
-    redis.delete("rq:queue:events", *redis.keys("rq:job:*"))
+    redis.delete("rq:queue:identity-events", *redis.keys("rq:job:*"))
     assert run(account).missing == 3
     assert run(account).events == 0
 
@@ -213,7 +200,7 @@ def test_since_reaches_back_before_the_checkpoint(account: Account, redis: Redis
     run(account)
     account.advance(86400)
     run(account)
-    redis.delete("rq:queue:events", *redis.keys("rq:job:*"))
+    redis.delete("rq:queue:identity-events", *redis.keys("rq:job:*"))
     assert run(account).missing == 0
     assert run(account, since=0).missing == 3
     assert run(account).events == 0
@@ -289,7 +276,7 @@ def test_the_events_of_one_second_are_read_however_many_they_are(
 def test_a_long_quiet_time_takes_few_questions(account: Account) -> None:
     asked: list[dict[str, Any]] = []
     found = run(account, stripe=Lists(account.stripe, asked.append))
-    assert found.until - found.since == 30 * 86400 - IN_FLIGHT
+    assert found.until - found.since == 30 * 86400 + 1
     assert len(asked) < 15
 
 
@@ -307,8 +294,8 @@ def test_an_event_that_cannot_be_read_is_left_out_and_reported(account: Account)
     account.advance(120)
 
     class Odd(Lists):
-        def list_events(self, params: dict[str, Any]) -> Any:
-            page: Page = super().list_events(params)
+        def list_events(self, params: dict[str, Any], account: str = "") -> Any:
+            page: Page = super().list_events(params, account)
             broken = [
                 {**item, "data": {"object": {**item["data"]["object"], "status": 7}}}
                 if item["type"].endswith("processing")

@@ -9,6 +9,7 @@ import pytest
 
 from app.domain.effects import PendingEffect
 from app.domain.snapshot import LAST_METADATA_KEY, SessionKey
+from app.domain.standing import ReferenceKey
 from app.operations.claim_orphan import Claim, Claims
 from app.queue.model import decode
 from tests.support.account import KEY, Account
@@ -55,7 +56,7 @@ def test_a_claimed_orphan_counts_for_its_reference(account: Account) -> None:
     assert (found.outcome, found.status) == ("claimed", "verified")
     standing = account.standing()
     assert standing is not None
-    assert (standing.status, standing.session_id, standing.version) == ("verified", session, 1)
+    assert (standing.status, standing.session_id) == ("verified", session)
     assert account.context.stores.ledger.orphans.list(False, 10) == []
 
 
@@ -84,7 +85,10 @@ def test_the_team_is_notified_of_a_standing_that_a_claim_has_changed(account: Ac
     assert counts(effects) == {**before, "queued": before["queued"] + 1}
     (job,) = effects.claim("token", 60, 10)
     effect = PendingEffect.unpack(*decode(job.data).arguments)
-    assert (effect.kind, effect.reference) == ("notify", "user-1")
+    assert (effect.kind, effect.reference_key) == (
+        "notify",
+        ReferenceKey("", False, "user-1").digest,
+    )
     claim(account, session)
     assert effects.claim("token", 60, 10) == []
 

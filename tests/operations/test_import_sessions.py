@@ -7,18 +7,20 @@ from typing import Any
 
 import pytest
 
+from app.domain.standing import ReferenceKey
 from app.operations import import_sessions as module
 from app.operations.import_sessions import ImportProgress, SessionImport
-from app.stripe.client import Page, StripeApi
+from app.stripe.answers import Page
+from app.stripe.client import StripeApi
 from app.stripe.errors import StripeUnavailable
 from app.stripe.retrying import PAUSES, RetryingStripe
-from tests.support.account import Account, Lists
+from tests.support.account import KEY, Account, Lists
 
 
 def session_import(account: Account, stripe: Any = None, **options: Any) -> SessionImport:
     return SessionImport(
         stripe or account.stripe,
-        account.context.stores.ledger,
+        account.context.stores,
         livemode=False,
         now=account.context.now,
         **options,
@@ -58,6 +60,27 @@ def test_every_session_comes_in_page_by_page(
     assert account.context.stores.ledger.orphans.list(False, 10)
 
 
+def test_an_import_dates_a_verification_and_a_failure_by_their_reports(account: Account) -> None:
+    verified_at = int(account.stripe_now())
+    account.verified("user-1")
+    failed = account.open("user-2")
+    account.sandbox.submit(failed, "document_expired")
+    account.advance(86_400)
+    run(account)
+    first = account.standing("user-1")
+    assert first is not None
+    assert first.verified_at is not None
+    assert abs(first.verified_at - verified_at) < 60
+    assert first.since == first.verified_at
+
+
+def test_an_import_asks_by_the_teams_key_whatever_key_verified_data_needs(account: Account) -> None:
+    account.verified("user-1")
+    other = StripeApi(KEY, account.sandbox.url, restricted_key="sk_test_acct_other_1")
+    run(account, other)
+    assert account.status("user-1") == "verified"
+
+
 def test_an_account_without_sessions_is_imported_at_once(account: Account) -> None:
     live = StripeApi("sk_live_123", account.sandbox.url)
     assert run(account, live) == ImportProgress(resumed=False)
@@ -69,6 +92,20 @@ def test_an_import_causes_no_effects(account: Account) -> None:
     account.verified("user-2")
     run(account)
     assert account.context.stores.ledger.effects_due_unsent(2**40, 10) == []
+
+
+def test_after_a_loss_an_import_notifies_of_what_it_changes_and_asks_for_nothing_else(
+    account: Account,
+) -> None:
+    session = account.open("lost-1")
+    account.sandbox.submit(session, "verified", delay=3600)
+    account.verified("lost-2")
+    for _ in range(2):  # the second changes nothing
+        list(session_import(account, notify=True).steps())
+    effects = account.context.stores.ledger.effects_due_unsent(2**40, 1_000)
+    assert {effect.kind for effect in effects} == {"notify"}
+    told = [effect.reference_key for effect in effects]
+    assert [told.count(ReferenceKey("", False, f"lost-{n}").digest) for n in (1, 2)] == [1, 1]
 
 
 def test_what_was_just_imported_is_not_asked_about_at_once(account: Account) -> None:
@@ -144,8 +181,8 @@ def test_a_session_that_cannot_be_read_is_left_out_and_reported(account: Account
     odd = account.open("user-2")
 
     class Odd(Lists):
-        def list_sessions(self, params: dict[str, Any]) -> Any:
-            page: Page = super().list_sessions(params)
+        def list_sessions(self, params: dict[str, Any], account: str = "") -> Any:
+            page: Page = super().list_sessions(params, account)
             items = [{**s, "status": None} if s["id"] == odd else s for s in page.items]
             return replace(page, items=items)
 

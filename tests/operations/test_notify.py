@@ -18,7 +18,7 @@ from app.ledger.notification_log import NotificationLog
 from app.local.valkey import Valkey, free_port
 from app.notifications import callback
 from app.notifications.callback import ReceiverGone
-from app.operations import notify
+from app.queue import breaker
 from app.queue.dead_letters import DeadLetters
 from app.queue.model import EFFECTS
 from app.settings import Settings
@@ -32,7 +32,7 @@ from workers.context import Context
 from workers.jobs import run_effect
 
 Make = Callable[..., Context]
-SCHEDULED = "rq:scheduled:effects"
+SCHEDULED = "rq:scheduled:identity-effects"
 
 
 @pytest.fixture
@@ -88,10 +88,10 @@ def due_times(redis: Redis) -> list[float]:
     return [score for _, score in cast(list[tuple[bytes, float]], found)]
 
 
-def versions(receiver: Receiver) -> list[tuple[str, int]]:
-    """What it accepted, in order."""
+def accepted(receiver: Receiver) -> list[tuple[str, str]]:
+    """The references and statuses of what it accepted, in order."""
     found = [message["data"] for message in receiver.accepted]
-    return [(each["client_reference_id"], each["standing"]["version"]) for each in found]
+    return [(each["client_reference_id"], each["standing"]["status"]) for each in found]
 
 
 def statuses(context: Context) -> set[str | None]:
@@ -109,7 +109,7 @@ def test_every_receiver_is_notified_of_a_change(make: Make, redis: Redis) -> Non
         context = make(to=receiver, subscriber=subscribing.PATH, notify_stream="changes")
         apply_one(context, observation("verified", 100))
         drain(context)
-        assert versions(receiver) == [("user_1", 1)]
+        assert accepted(receiver) == [("user_1", "verified")]
     (noted,) = subscribing.noted
     ((_, entry),) = cast(list[tuple[bytes, dict[bytes, bytes]]], redis.xrange("changes"))
     assert noted.id == receiver.accepted[0]["id"] == entry[b"id"].decode()
@@ -130,7 +130,7 @@ def test_a_receiver_that_is_slow_to_fail_is_left_alone_and_notified_later(
     make: Make, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(callback, "READ_TIMEOUT", 0.1)
-    monkeypatch.setattr(notify, "SLOW_FAILURE", 0.1)
+    monkeypatch.setattr(breaker, "SLOW_FAILURE", 0.1)
     with receiving(slow(0.5, answering(500))) as receiver:
         context = make(to=receiver, subscriber=subscribing.PATH)
         verify_users(context, 5)
@@ -141,7 +141,7 @@ def test_a_receiver_that_is_slow_to_fail_is_left_alone_and_notified_later(
         redis.delete("identity:resting:notify_callback")  # its time has passed
         hurry(context)
         drain(context)
-        assert sorted(versions(receiver)) == [(f"u{number}", 1) for number in range(5)]
+        assert sorted(accepted(receiver)) == [(f"u{number}", "verified") for number in range(5)]
 
 
 def test_a_receiver_that_fails_at_once_is_asked_for_each_reference(make: Make) -> None:
@@ -149,7 +149,7 @@ def test_a_receiver_that_fails_at_once_is_asked_for_each_reference(make: Make) -
         context = make(to=receiver)
         verify_users(context, 3)
         drain(context)
-        assert versions(receiver) == [("u2", 1)]
+        assert accepted(receiver) == [("u2", "verified")]
 
 
 def test_what_a_receiver_knows_is_kept_apart(make: Make) -> None:
@@ -189,7 +189,7 @@ def test_a_newer_standing_overtakes_an_older_one_that_waits(make: Make) -> None:
         drain(context)
         hurry(context)
         drain(context)
-        assert versions(receiver) == [("user_1", 2)]
+        assert accepted(receiver) == [("user_1", "verified")]
         assert len(receiver.requests) == 2
     assert statuses(context) == {"done", "dropped"}
 
@@ -200,7 +200,7 @@ def test_the_older_effect_that_comes_first_sends_the_newer_standing(make: Make) 
         apply_one(context, observation("requires_input", 100, error="abandoned"))
         apply_one(context, observation("verified", 200))
         drain(context)
-        assert versions(receiver) == [("user_1", 2)]
+        assert accepted(receiver) == [("user_1", "verified")]
     assert statuses(context) == {"done", "dropped"}
 
 
@@ -236,8 +236,8 @@ def test_two_workers_do_not_notify_one_reference_at_once(make: Make) -> None:
     drain(context)
     hurry(context)
     drain(context)
-    told = [(each.client_reference_id, each.standing.version) for each in subscribing.noted]
-    assert told == [("u2", 1), ("user_1", 1), ("user_1", 2)]
+    told = [(each.client_reference_id, each.standing.status) for each in subscribing.noted]
+    assert told == [("u2", "verified"), ("user_1", "requires_input"), ("user_1", "verified")]
 
 
 @pytest.mark.parametrize(("lease", "expected"), [(60, 30), (6, 6)])
@@ -289,7 +289,7 @@ def test_after_410_nothing_is_sent_to_that_address(make: Make, redis: Redis) -> 
         context.stores.effects.replay([letter.id])
         apply_one(context, observation("verified", 100, session="vs_9", reference="u9"))
         drain(context)
-        assert sorted(versions(receiver)) == [("u0", 1), ("u9", 1)]
+        assert sorted(accepted(receiver)) == [("u0", "verified"), ("u9", "verified")]
 
 
 def test_another_address_is_notified_after_the_old_one_answered_410(make: Make) -> None:
@@ -300,7 +300,7 @@ def test_another_address_is_notified_after_the_old_one_answered_410(make: Make) 
         moved = make(to=receiver.url + "&moved=1")
         apply_one(moved, observation("verified", 100, session="vs_2", reference="u2"))
         drain(moved)
-        assert versions(receiver) == [("u2", 1)]
+        assert accepted(receiver) == [("u2", "verified")]
 
 
 # --- nothing is forgotten -------------------------------------------------------------------
@@ -312,20 +312,17 @@ def test_both_references_are_notified_when_a_session_moves_to_the_other(make: Ma
     drain(context)
     apply_one(context, named_in_metadata("verified", 200, "b"))
     drain(context)
-    told = {
-        (each.client_reference_id, each.standing.status, each.standing.version)
-        for each in subscribing.noted
-    }
-    assert told == {("a", "verified", 1), ("a", "none", 2), ("b", "verified", 1)}
+    told = {(each.client_reference_id, each.standing.status) for each in subscribing.noted}
+    assert told == {("a", "verified"), ("a", "none"), ("b", "verified")}
 
 
 def test_two_answers_of_one_second_are_both_notified(make: Make) -> None:
     context = make(subscriber=subscribing.PATH)
-    answer = replace(observation("verified", 100, event=""), transition=False)
+    answer = observation("verified", 100, event="")._replace(transition=False)
     apply_one(context, answer)
     drain(context)
-    redacting = replace(answer.snapshot, redaction="processing")
-    apply_one(context, replace(answer, snapshot=redacting))
+    redacting = answer.snapshot._replace(redaction="processing")
+    apply_one(context, answer._replace(snapshot=redacting))
     drain(context)
     assert [each.standing.redaction for each in subscribing.noted] == [None, "processing"]
 
@@ -373,7 +370,7 @@ def test_a_receiver_that_never_answers_2xx_ends_in_the_dead_letters(
         assert (letter.reason, letter.error) == ("attempts_exhausted", "the receiver answered 500")
         context.stores.effects.replay([letter.id])
         drain(context)
-        assert versions(receiver) == [("user_1", 1)]
+        assert accepted(receiver) == [("user_1", "verified")]
 
 
 def test_a_subscriber_that_takes_too_long_ends_in_the_dead_letters(

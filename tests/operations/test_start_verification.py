@@ -14,11 +14,14 @@ from redis import Redis
 from app.domain.errors import Conflict, QueueUnavailable
 from app.domain.reconcile import DUPLICATE
 from app.domain.session import api_answer
+from app.domain.snapshot import NO_METADATA_KEYS
 from app.domain.standing import ReferenceKey
 from app.operations import start_verification
-from app.operations.start_verification import Start, Started, StartVerification
+from app.operations.open_session import Start, Started
+from app.operations.start_verification import StartVerification
+from app.stripe.answers import Page
 from app.stripe.client import Answer, StripeApi
-from app.stripe.errors import ErrorAnswer, StripeUnavailable
+from app.stripe.errors import ErrorAnswer, SessionMissing, StripeRefused, StripeUnavailable
 from tests.support.deployment import Deployment, letter
 from tests.support.events import OPENED, session_body
 from tests.support.places import counts, everything
@@ -31,6 +34,8 @@ class Stripe(StripeApi):
 
     def __init__(self) -> None:
         self.sessions: dict[str, dict[str, Any]] = {}
+        self.hidden = False  # from the list, as if it were behind
+        self._metadata_keys = NO_METADATA_KEYS
         self.keys: list[str] = []
         self.failing: list[int | None] = []
         self.busy = threading.Lock()
@@ -41,21 +46,40 @@ class Stripe(StripeApi):
             self.keys.append(idempotency_key)
             if self.failing:
                 raise StripeUnavailable("Stripe answered so", ErrorAnswer(self.failing.pop(0)))
+            replayed = idempotency_key in self.sessions
             made = self.sessions.setdefault(
                 idempotency_key,
                 session_body(
                     f"vs_{len(self.sessions) + 1}",
                     reference=params["client_reference_id"],
                     created=OPENED + len(self.sessions),
-                ),
+                )
+                | {"verification_flow": None, "options": {}}
+                | dict(params),
             )
-            return self.answer(made, account)
+            return replace(self.answer(made, account), replayed=replayed)
         finally:
             self.busy.release()
 
-    def fetch(self, session_id: str, account: str, expand: Sequence[str] = ()) -> Answer:
-        (found,) = (s for s in self.sessions.values() if s["id"] == session_id)
-        return self.answer(found, account)
+    def fetch(
+        self,
+        session_id: str,
+        account: str,
+        expand: Sequence[str] = (),
+        others: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        for session in self.sessions.values():
+            if session["id"] == session_id:
+                return self.answer(session, account)
+        raise SessionMissing("Stripe answered 404 resource_missing")
+
+    def own_account(self) -> str | None:
+        return None
+
+    def list_sessions(self, params: Mapping[str, Any], account: str = "") -> Page:
+        reference = params["client_reference_id"]
+        found = [s for s in self.sessions.values() if s["client_reference_id"] == reference]
+        return Page([] if self.hidden else found[::-1], False, NOW)
 
     def answer(self, body: dict[str, Any], account: str) -> Answer:
         return Answer(body, api_answer(body, account=account, date=NOW))
@@ -123,6 +147,7 @@ def test_what_differs_has_a_key_of_its_own(
     deployment: Deployment, stripe: Stripe, other: Start
 ) -> None:
     starting = starting_at(stripe, deployment)
+    stripe.hidden = True
     with pytest.MonkeyPatch.context() as patch:  # it dies before the ledger, each time
         patch.setattr(type(deployment.ledger), "apply", lambda *_, **__: [DUPLICATE])
         for start in (asked(), asked(), asked(expand=("verified_outputs",)), other):
@@ -195,7 +220,8 @@ def held_lock(redis: Redis) -> Iterator[None]:
 def test_a_lock_is_let_go_whatever_happens(
     starting: StartVerification, stripe: Stripe, deployment: Deployment
 ) -> None:
-    deployment.apply(letter("evt_1"))
+    starting.start(asked(), NOW)
+    stripe.sessions[stripe.keys[0]]["status"] = "verified"
     with pytest.raises(Conflict):
         starting.start(asked(), NOW)
     stripe.failing = [None]
@@ -204,15 +230,52 @@ def test_a_lock_is_let_go_whatever_happens(
     assert list(deployment.redis.scan_iter("identity:start:*")) == []
 
 
-def test_the_ledger_decides_without_asking_stripe(
+def test_a_start_that_has_lost_its_lock_creates_nothing(
+    starting: StartVerification, stripe: Stripe, deployment: Deployment
+) -> None:
+    def too_slow(params: Mapping[str, Any], account: str = "") -> Page:
+        for name in deployment.redis.scan_iter("identity:start:*"):
+            deployment.redis.delete(name)  # it has expired
+        return Page([], False, NOW)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stripe, "list_sessions", too_slow)
+        with pytest.raises(QueueUnavailable):
+            starting.start(asked(), NOW)
+    assert stripe.keys == []
+
+
+def test_what_stripe_does_not_know_decides_nothing(
     starting: StartVerification, stripe: Stripe, deployment: Deployment
 ) -> None:
     deployment.apply(letter("evt_1"), letter("evt_2", "processing", "user-2"))
-    for reference, code in (("user-1", "reference_verified"), ("user-2", "session_processing")):
-        with pytest.raises(Conflict) as refused:
-            starting.start(asked(reference), NOW)
-        assert refused.value.code == code
-    assert stripe.keys == []
+    for reference in ("user-1", "user-2"):
+        assert starting.start(asked(reference), NOW).resumed is False
+        assert deployment.record(reference).missing == {f"vs_{reference}"}
+
+
+def test_a_session_given_again_is_answered_as_it_is_now(
+    starting: StartVerification, stripe: Stripe
+) -> None:
+    first = starting.start(asked(), NOW).body
+    stripe.hidden = True  # and its answer was lost on the way to the ledger
+    stripe.sessions[stripe.keys[0]] |= {"url": "https://verify.stripe.com/fresh"}
+    second = starting.start(asked(), NOW)
+    assert (second.body["id"], second.resumed) == (first["id"], True)
+    assert second.body["url"] == "https://verify.stripe.com/fresh"
+
+
+def test_a_session_given_again_that_is_over_is_followed_by_another(
+    starting: StartVerification, stripe: Stripe, deployment: Deployment
+) -> None:
+    stripe.hidden = True
+    with pytest.MonkeyPatch.context() as patch:  # it dies before the ledger
+        patch.setattr(type(deployment.ledger), "apply", lambda *_, **__: [DUPLICATE])
+        first = starting.start(asked(), NOW).body
+    stripe.sessions[stripe.keys[0]]["status"] = "canceled"
+    second = starting.start(asked(), NOW)
+    assert second.body["id"] != first["id"]
+    assert stripe.keys[0] == stripe.keys[1] != stripe.keys[2]
 
 
 def test_a_started_session_that_changes_the_standing_is_notified(
@@ -220,3 +283,36 @@ def test_a_started_session_that_changes_the_standing_is_notified(
 ) -> None:
     starting_at(stripe, deployment, notify_stream="changes").start(asked(), NOW)
     assert counts(deployment.stores.effects)["queued"] == 1
+
+
+def test_a_submission_just_before_an_update_is_seen(
+    starting: StartVerification, stripe: Stripe
+) -> None:
+    starting.start(asked(), NOW)
+
+    def too_late(*_: Any) -> Answer:
+        stripe.sessions[stripe.keys[0]]["status"] = "processing"
+        raise StripeRefused("Stripe answered 400 unexpected_state", ErrorAnswer(400))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stripe, "update", too_late)
+        with pytest.raises(Conflict) as refused:
+            starting.start(asked(params={"type": "id_number"}), NOW)
+    assert refused.value.code == "session_processing"
+
+
+def test_a_failure_after_which_there_is_a_session_makes_no_second_one(
+    starting: StartVerification, stripe: Stripe
+) -> None:
+    create = stripe.create
+
+    def fail_at_last(*arguments: Any) -> Answer:
+        create(*arguments)
+        raise StripeUnavailable("Stripe answered 500", ErrorAnswer(500))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stripe, "create", fail_at_last)
+        with pytest.raises(StripeUnavailable):
+            starting.start(asked(), NOW)
+    assert starting.start(asked(), NOW).resumed is True
+    assert len(stripe.sessions) == 1

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.domain.event import SessionEvent
+from app.ledger.polling import ASK_UNANSWERED_AFTER
 from app.operations.show_reference import as_json
 from app.operations.sweep import enqueue_rechecks, sweep
 from app.queue.model import effect_job
@@ -53,15 +54,16 @@ def test_a_session_that_was_processing_for_too_long_comes_to_stand_as_stripe_say
     assert account.status() == "verified"
 
 
-def test_an_open_session_is_asked_about_once_a_day(account: Account) -> None:
+def test_an_abandoned_session_is_asked_about_ever_more_rarely(account: Account) -> None:
     session = account.open()
     catch_up(account, later=0)
-    assert run(account) == []
-    account.advance(DAY)
-    assert run(account) == [session]
-    assert run(account) == []
-    account.advance(DAY + 60)
-    assert run(account) == [session]
+    asked = []
+    for day in range(1, 41):
+        assert run(account) == []
+        account.advance(DAY)
+        if run(account) == [session]:
+            asked.append(day)
+    assert asked == [1, 2, 4, 8, 16]
 
 
 def test_a_session_under_redaction_is_asked_about_until_it_is_redacted(account: Account) -> None:
@@ -81,7 +83,7 @@ def test_a_session_under_redaction_is_asked_about_until_it_is_redacted(account: 
     assert run(account) == []
 
 
-def test_a_session_that_stripe_does_not_know_is_marked_and_not_asked_about_again(
+def test_a_session_that_stripe_does_not_know_is_marked_and_asked_about_ever_more_rarely(
     account: Account,
 ) -> None:
     apply(account, "vs_unknown")
@@ -93,8 +95,12 @@ def test_a_session_that_stripe_does_not_know_is_marked_and_not_asked_about_again
     assert record.missing == {"vs_unknown"}
     shown = {session["id"]: session["missing"] for session in as_json(record)["sessions"]}
     assert shown == {"vs_unknown": True, known: False}
-    account.advance(2 * DAY)
-    assert run(account) == [known]
+    account.advance(DAY + 60)
+    assert sorted(run(account)) == sorted([known, "vs_unknown"])
+    account.advance(DAY + 60)
+    assert run(account) == []
+    account.advance(DAY + 60)
+    assert sorted(run(account)) == sorted([known, "vs_unknown"])
 
 
 def test_a_session_that_somebody_waits_for_comes_before_those_that_are_merely_open(
@@ -105,9 +111,9 @@ def test_a_session_that_somebody_waits_for_comes_before_those_that_are_merely_op
     account.sandbox.submit(waiting, "verified", delay=3 * DAY)
     catch_up(account)
     assert run(account, limit=2)[0] == waiting
-    account.advance(20 * 60)
+    account.advance(DAY)
     assert run(account, limit=1) == [waiting]
-    assert set(run(account)) < set(open_sessions)
+    assert set(run(account)) == set(open_sessions)
 
 
 def test_no_more_are_asked_about_at_once_than_wanted(account: Account) -> None:
@@ -135,12 +141,56 @@ def test_a_key_that_is_not_taken_ends_the_sweep(account: Account) -> None:
 
 
 def test_a_stripe_that_is_away_ends_the_sweep_and_the_rest_stays_due(account: Account) -> None:
-    account.open()
+    sessions = {account.open(f"user-{number}") for number in range(4)}
     catch_up(account)
-    account.sandbox.control("POST", "/faults", {"path": "/v1/identity", "status": 429})
+    away = {"path": "/v1/identity", "status": 429, "times": 3}
+    account.sandbox.control("POST", "/faults", away)
     with pytest.raises(StripeUnavailable):
         run(account)
-    assert len(run(account)) == 1
+    rest = run(account)
+    assert len(rest) == 1
+    account.advance(ASK_UNANSWERED_AFTER)
+    assert set(run(account)) == sessions - set(rest)
+
+
+def test_one_session_that_stripe_cannot_answer_does_not_hold_up_the_others(
+    account: Account,
+) -> None:
+    broken, *others = (account.open(f"user-{number}") for number in range(6))
+    catch_up(account)
+    path = f"/v1/identity/verification_sessions/{broken}"
+    account.sandbox.control("POST", "/faults", {"path": path, "status": 500, "times": 2})
+    assert sorted(run(account)) == sorted([broken, *others])
+    account.advance(ASK_UNANSWERED_AFTER)
+    assert run(account) == [broken]
+    account.advance(ASK_UNANSWERED_AFTER)
+    assert run(account) == [broken]
+    account.advance(ASK_UNANSWERED_AFTER)
+    assert run(account) == []  # it has been answered, and is asked about daily again
+
+
+def test_failures_between_answers_do_not_end_the_sweep(account: Account) -> None:
+    sessions = [account.open(f"user-{number}") for number in range(6)]
+    catch_up(account)
+    for fault in ({"status": 500, "times": 2}, {"delay": 0.01}, {"status": 500, "times": 2}):
+        account.sandbox.control("POST", "/faults", {"path": "/v1/identity", **fault})
+    assert sorted(run(account)) == sorted(sessions)
+
+
+def test_a_session_that_stripe_did_not_know_is_not_known_for_lack_of_an_answer(
+    account: Account,
+) -> None:
+    apply(account, "vs_unknown")
+    catch_up(account)
+    run(account)
+    account.advance(DAY + 60)
+    account.sandbox.control("POST", "/faults", {"path": "/v1/identity", "status": 500})
+    assert run(account) == ["vs_unknown"]
+    record = account.context.stores.ledger.read_reference("user-1", livemode=False)
+    assert record is not None
+    assert record.missing == {"vs_unknown"}
+    account.advance(ASK_UNANSWERED_AFTER)
+    assert run(account) == ["vs_unknown"]
 
 
 def test_redactions_that_take_stripe_too_long_are_one_error_in_the_log(account: Account) -> None:
@@ -153,7 +203,7 @@ def test_redactions_that_take_stripe_too_long_are_one_error_in_the_log(account: 
     with capture_logs() as logs:
         run(account)
     (alarm,) = [line for line in logs if line["log_level"] == "error"]
-    assert alarm["sessions"] == 2
+    assert alarm["session_count"] == 2
 
 
 def test_what_a_sweep_finds_has_the_effects_of_any_other_change(account: Account) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from app.domain.attempts import ERRORS_WITHOUT_REPORT
 from app.domain.event import SessionEvent
 from app.domain.session import Observation, api_answer
 from tests.support.events import event_body, session_body
@@ -24,6 +25,9 @@ CODES = [
     "selfie_manipulated",
     "under_supported_age",
 ]
+
+
+FREE = ("abandoned", "consent_declined", "device_not_supported")
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ def scripts(draw: st.DrawFn, session: str) -> list[Step]:
         steps.append(Step(session, "processing", "processing"))
         if draw(st.booleans()):
             code = draw(st.sampled_from(CODES))
+            if code in ERRORS_WITHOUT_REPORT:
+                report = steps[-2].report
             steps.append(Step(session, "requires_input", "requires_input", code, report))
         else:
             steps.append(Step(session, "verified", "verified", None, report))
@@ -123,7 +129,8 @@ def truth(life: Sequence[Step]) -> dict[str, Any]:
     code: dict[str, str | None] = {}
     redacted: set[str] = set()
     opened: dict[str, int] = {}
-    attempts: set[tuple[str, str | int]] = set()
+    attempts: dict[tuple[str, str | int | None], tuple[int, str | None]] = {}
+    last_verified = 0
     for step in life:
         if step.name == "redacted":
             redacted.add(step.session)
@@ -133,7 +140,14 @@ def truth(life: Sequence[Step]) -> dict[str, Any]:
         since[step.session] = step.at
         code[step.session] = step.code
         if step.name == "requires_input":
-            attempts.add((step.session, step.report or step.at))
+            has_report = step.report and step.code not in ERRORS_WITHOUT_REPORT
+            name = (step.session, step.report if has_report else step.at)
+            # Two without a report in one second cannot be told apart: they are one, that counts if
+            # either does.
+            if name not in attempts or attempts[name][1] in FREE:
+                attempts[name] = (step.at, step.code)
+        if step.name == "verified":
+            last_verified = step.at
 
     verified = [(since[name], name) for name in status if status[name] == "verified"]
     still_open = [(opened[name], name) for name in status if status[name] != "canceled"]
@@ -145,6 +159,9 @@ def truth(life: Sequence[Step]) -> dict[str, Any]:
         "since": since[chosen],
         "verified_at": since[chosen] if verified else None,
         "attempts": len(attempts),
+        "attempts_counted": sum(
+            at > last_verified and code not in FREE for at, code in attempts.values()
+        ),
         "last_error_code": code[chosen],
         "redaction": "redacted" if chosen in redacted else None,
     }

@@ -11,6 +11,8 @@ from app.domain.session import Observation
 from tests.support.observations import answer, observation
 
 STATUSES = ["requires_input", "processing", "verified", "canceled", "on_hold", "paused"]
+SELFIE = '{"document":{"require_matching_selfie":true}}'
+PASSPORT = '{"document":{"allowed_types":["passport"]}}'
 REDACTIONS = [None, "validated", "processing", "redacted", "archived", "paused"]
 
 
@@ -31,16 +33,22 @@ def observations(draw: st.DrawFn, session: str = "vs_1") -> Observation:
     fields: dict[str, Any] = {
         "status": draw(st.sampled_from(STATUSES)),
         "at": draw(st.integers(10, 13)),
-        "error": draw(st.sampled_from([None, "abandoned", "document_expired"])),
+        "error": draw(
+            st.sampled_from([None, "abandoned", "country_not_supported", "document_expired"])
+        ),
         "report": draw(st.sampled_from([None, "vr_1", "vr_2"])),
         "redaction": draw(st.sampled_from(REDACTIONS)),
         "reference": draw(st.sampled_from([None, "user-1", "user-2"])),
         "source": source,
+        "purpose": draw(st.sampled_from(["", "", "driver", "tenant"])),
         "session": session,
         "created": draw(st.integers(1, 3)),
+        "type": draw(st.sampled_from(["document", "id_number"])),
+        "flow": draw(st.sampled_from([None, "vf_1", "vf_2"])),
+        "options": draw(st.sampled_from([None, SELFIE, PASSPORT])),
     }
     if draw(st.booleans()):
-        return answer(**fields)
+        return answer(**fields, reported_at=draw(st.sampled_from([None, None, 8, 11])))
     return observation(
         **fields,
         name=draw(st.sampled_from([None, "created", "requires_input", "redacted"])),

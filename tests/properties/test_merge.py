@@ -5,7 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.session import REDACTIONS, Observation, join, merge, seen
+from app.domain.attempts import ERRORS_WITHOUT_REPORT
+from app.domain.registers import REDACTIONS
+from app.domain.session import Observation, join, merge, seen
 from tests.properties.observations import observations, often
 from tests.support.observations import joined
 
@@ -72,6 +74,8 @@ def test_a_session_is_what_the_design_says_of_all_its_observations(
 
     last = max((s.as_of, step(s), s.event_id) for s in observations)
     tops = [s.snapshot for s in observations if (s.as_of, step(s), s.event_id) == last]
+    levels = {(top.type, top.verification_flow, top.options) for top in tops}
+    assert (kept.type, kept.verification_flow, kept.options) in levels
     shown = {s.snapshot.redaction for s in observations}
     assert (kept.status, kept.last_error_code, kept.report) in [
         (top.status, top.last_error_code, None if "redacted" in shown else top.report)
@@ -89,15 +93,21 @@ def test_a_session_is_what_the_design_says_of_all_its_observations(
         for s in observations
         if s.snapshot.status == "requires_input" and s.snapshot.last_error_code
     ]
-    reports = {s.snapshot.report for s in failed if s.snapshot.report}
-    seconds = {s.as_of for s in failed if not s.snapshot.report and s.transition}
+    reported = [
+        s
+        for s in failed
+        if s.snapshot.report and s.snapshot.last_error_code not in ERRORS_WITHOUT_REPORT
+    ]
+    reports = {s.snapshot.report for s in reported}
+    seconds = {s.as_of for s in failed if s not in reported and s.transition}
     assert session.attempts == (len(reports) + len(seconds) or min(1, len(failed)))
 
     of_status = [s for s in observations if s.snapshot.status == session.status]
     entered = [s.as_of for s in of_status if s.transition]
     if session.status == "requires_input":  # one without an error was so from the start
         entered += [s.snapshot.created for s in of_status if step(s) == 0 and not s.transition]
-    looked = [s.as_of for s in of_status]
+    verified = session.status == "verified"
+    looked = [s.reported_at if verified and s.reported_at else s.as_of for s in of_status]
     assert session.status_since == (max(entered) if entered else min(looked))
 
     named = [s for s in observations if s.snapshot.reference is not None]

@@ -6,12 +6,14 @@ import asyncio
 from typing import cast
 
 from redis import Redis
+from rq import Queue
 
 from app.domain.errors import IdentityError, JobRefused
 from app.local.valkey import Valkey
 from app.queue.connection import open_async_redis
+from app.queue.enqueuing import AsyncJobQueue
 from app.queue.model import EVENTS, MAX_BATCH, NewJob
-from app.queue.transitions import AsyncJobQueue, JobQueue
+from app.queue.transitions import JobQueue
 from tests.support.places import FINISHED, LIST, members, new, place, queued
 from tests.support.workers import event_job
 
@@ -40,6 +42,20 @@ def test_a_job_whose_key_is_of_another_type_is_refused_and_the_others_are_taken(
     assert queued(redis) == ["evt_0", "evt_1", "evt_3", "evt_4"]
     assert {place(redis, id) for id in queued(redis)} == {"queued"}
     assert redis.get("rq:job:evt_2") == b"a string"
+
+
+def test_a_job_of_another_application_is_neither_taken_over_nor_taken_for_ours(
+    redis: Redis, valkey: Valkey
+) -> None:
+    theirs = Queue("mail", connection=redis).enqueue("time.sleep", 0, job_id="evt_2")
+    before = redis.hgetall("rq:job:evt_2")
+    (refused,) = enqueue_async(valkey, new("evt_2"))
+    assert isinstance(refused, JobRefused)
+    assert "another RQ application" in str(refused)
+    assert redis.hgetall("rq:job:evt_2") == before
+    assert queued(redis) == []
+    theirs.delete()
+    assert enqueue_async(valkey, new("evt_2")) == ["enqueued"]
 
 
 def test_a_refusal_is_an_outcome_among_others(jobs: JobQueue, redis: Redis) -> None:

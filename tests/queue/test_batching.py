@@ -13,8 +13,8 @@ from app.local.valkey import Valkey
 from app.queue import batching
 from app.queue.batching import MAX_WAITING, TOO_SLOW, EnqueueBatcher
 from app.queue.connection import open_async_redis
+from app.queue.enqueuing import AsyncJobQueue
 from app.queue.model import EVENTS, MAX_BATCH, NewJob
-from app.queue.transitions import AsyncJobQueue
 
 
 def job(id: str) -> NewJob:
@@ -59,8 +59,13 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
+async def enqueue(batcher: EnqueueBatcher, job: NewJob) -> str:
+    """One sender, who waits for the outcome."""
+    return await batcher.submit(job)
+
+
 def sent(batcher: EnqueueBatcher, jobs: Sequence[NewJob]) -> list[asyncio.Task[str]]:
-    return [asyncio.create_task(batcher.enqueue(job)) for job in jobs]
+    return [asyncio.create_task(enqueue(batcher, job)) for job in jobs]
 
 
 async def outcomes(tasks: Sequence[asyncio.Task[str]]) -> list[str]:
@@ -89,7 +94,7 @@ def test_one_job_is_sent_at_once() -> None:
         queue = Queue(held=False)
         batcher = EnqueueBatcher(queue)
         for one in jobs(3):
-            assert await batcher.enqueue(one) == "enqueued"
+            assert await batcher.submit(one) == "enqueued"
         assert queue.calls == [["evt_0"], ["evt_1"], ["evt_2"]]
 
     run(test)
@@ -176,7 +181,7 @@ def test_a_failed_call_is_told_to_all_its_members_and_to_no_other(failure: Excep
         queue.failure = None
         assert await outcomes(members) == [type(failure).__name__] * 5
         assert set(await outcomes(others)) <= {"enqueued", type(failure).__name__}
-        assert await batcher.enqueue(job("evt_after")) == "enqueued"
+        assert await batcher.submit(job("evt_after")) == "enqueued"
 
     run(test)
 
@@ -239,7 +244,7 @@ def test_more_than_can_wait_are_refused_at_once() -> None:
         waiting = sent(batcher, jobs(MAX_WAITING))
         await turns()
         with pytest.raises(QueueUnavailable, match=TOO_SLOW):
-            await batcher.enqueue(job("evt_too_many"))
+            await batcher.submit(job("evt_too_many"))
         queue.gate.set()
         assert await outcomes(first + waiting) == ["enqueued"] * (MAX_WAITING + 1)
 
@@ -322,20 +327,20 @@ def over_redis(url: str, jobs: Sequence[NewJob]) -> list[str]:
 def test_many_jobs_get_into_redis_in_few_calls(redis: Redis, valkey: Valkey) -> None:
     redis.config_resetstat()
     assert over_redis(valkey.url, jobs(250)) == ["enqueued"] * 250
-    assert redis.lrange("rq:queue:events", 0, -1) == [one.id.encode() for one in jobs(250)]
+    assert redis.lrange("rq:queue:identity-events", 0, -1) == [one.id.encode() for one in jobs(250)]
     assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] <= 4
 
 
 def test_the_same_id_twice_is_one_job(redis: Redis, valkey: Valkey) -> None:
     told = over_redis(valkey.url, [job("evt_1"), job("evt_1"), job("evt_2"), job("evt_1")])
     assert told == ["enqueued", "duplicate", "enqueued", "duplicate"]
-    assert redis.llen("rq:queue:events") == 2
+    assert redis.llen("rq:queue:identity-events") == 2
 
 
 def test_a_job_that_redis_refuses_keeps_no_other_out(redis: Redis, valkey: Valkey) -> None:
     redis.set("rq:job:evt_1", "not a hash")
     assert over_redis(valkey.url, jobs(3)) == ["enqueued", "JobRefused", "enqueued"]
-    assert redis.lrange("rq:queue:events", 0, -1) == [b"evt_0", b"evt_2"]
+    assert redis.lrange("rq:queue:identity-events", 0, -1) == [b"evt_0", b"evt_2"]
 
 
 def test_a_full_redis_refuses_all(redis: Redis, valkey: Valkey) -> None:
@@ -344,4 +349,4 @@ def test_a_full_redis_refuses_all(redis: Redis, valkey: Valkey) -> None:
         assert over_redis(valkey.url, jobs(3)) == ["QueueUnavailable"] * 3
     finally:
         redis.config_set("maxmemory", 0)
-    assert redis.llen("rq:queue:events") == 0
+    assert redis.llen("rq:queue:identity-events") == 0

@@ -54,10 +54,10 @@ def test_several_clocks_release_each_job_once(jobs: JobQueue, redis: Redis, valk
     due = [f"due_{n}" for n in range(600)]
     jobs.enqueue_all([new(id) for id in expired] + [new(id, delay=60) for id in due])
     redis.zadd(
-        "rq:wip:events",
+        "rq:wip:identity-events",
         {f"{job.id}:token": 1.0 for job in jobs.claim("token", 60, len(expired))},
     )
-    redis.zadd("rq:scheduled:events", dict.fromkeys(due, 1.0))
+    redis.zadd("rq:scheduled:identity-events", dict.fromkeys(due, 1.0))
 
     def move(own: JobQueue, _: int) -> tuple[int, int]:
         moved = [(own.rescue().expired, own.promote()) for _ in range(4)]

@@ -8,7 +8,7 @@ from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
-from app.queue import dead_letters
+from app.queue import registry
 from app.queue.dead_letters import DeadLetter, DeadLetters
 from app.queue.model import EVENTS
 from app.queue.transitions import JobQueue
@@ -52,7 +52,7 @@ def test_a_dead_letter_says_what_happened_to_what(
 def test_dead_letters_come_newest_first_over_pages(
     jobs: JobQueue, letters: DeadLetters, page: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_letters, "PAGE", page)
+    monkeypatch.setattr(registry, "PAGE", page)
     ids = [f"evt_{n}" for n in range(7)]
     bury(jobs, *ids)
     assert [letter.id for letter in letters] == ids[::-1]
@@ -63,7 +63,7 @@ def test_dead_letters_come_newest_first_over_pages(
 def test_dead_letters_of_one_instant_are_each_read_once(
     jobs: JobQueue, redis: Redis, letters: DeadLetters, page: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_letters, "PAGE", page)
+    monkeypatch.setattr(registry, "PAGE", page)
     bury(jobs, *(f"evt_{n}" for n in range(12)))
     for n in range(12):  # three instants, of four letters each
         redis.zadd(FAILED, {f"evt_{n}": -1_700_000_000.123456 - n // 4})
@@ -75,7 +75,7 @@ def test_dead_letters_of_one_instant_are_each_read_once(
 def test_letters_replayed_while_they_are_read_are_each_seen_once(
     jobs: JobQueue, letters: DeadLetters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_letters, "PAGE", 3)
+    monkeypatch.setattr(registry, "PAGE", 3)
     bury(jobs, *(f"evt_{n}" for n in range(10)))
     seen = []
     for letter in letters:
@@ -116,7 +116,7 @@ def test_a_job_that_rq_failed_is_a_dead_letter_too(
     jobs.enqueue(new("evt_2", n=2))
     job = Job.fetch("evt_2", connection=redis, serializer=JSONSerializer)
     job.set_status(JobStatus.FAILED)
-    FailedJobRegistry("events", redis, serializer=JSONSerializer).add(job, ttl=-1)
+    FailedJobRegistry("identity-events", redis, serializer=JSONSerializer).add(job, ttl=-1)
     assert [letter.id for letter in letters] == ["evt_1", "evt_2"]
     letter = letters.find("evt_2")
     assert letter is not None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,9 @@ from app.local.valkey import Valkey, free_port
 from app.queue import connection
 from app.queue.connection import open_async_redis, open_redis
 from app.queue.dead_letters import DeadLetters
-from app.queue.model import EVENTS
-from app.queue.transitions import AsyncJobQueue, JobQueue
+from app.queue.enqueuing import AsyncJobQueue
+from app.queue.model import EVENTS, encode
+from app.queue.transitions import JobQueue
 from tests.support.places import everything, new, one_of_each, place
 
 Enqueue = Callable[[str], str]
@@ -34,7 +35,7 @@ def enqueue_async(url: str) -> str:
     """Enqueue one job as the web process does."""
 
     async def run() -> str:
-        async with open_async_redis(url) as client:
+        async with aclosing(open_async_redis(url)) as client:
             job = new("evt_1", client_reference_id="user_1")
             (outcome,) = await AsyncJobQueue(client, EVENTS).enqueue_all([job])
             if isinstance(outcome, Exception):
@@ -78,7 +79,7 @@ def test_an_absent_redis_is_named_without_its_url(enqueue: Enqueue) -> None:
     port = free_port()
     with pytest.raises(QueueUnavailable) as raised:
         enqueue(f"redis://someone:hunter2@127.0.0.1:{port}/0")
-    assert str(raised.value) == "Redis cannot be reached (ConnectionError)"
+    assert raised.value.code == "connection_refused"
     assert "hunter2" not in told(raised.value)
 
 
@@ -86,7 +87,7 @@ def test_an_absent_redis_is_named_without_its_url(enqueue: Enqueue) -> None:
 def test_a_wrong_password_is_not_told(enqueue: Enqueue, private: Valkey) -> None:
     with pytest.raises(QueueUnavailable) as raised:
         enqueue(f"redis://someone:hunter2@127.0.0.1:{private.port}/0")
-    assert str(raised.value) == "Redis cannot be reached (AuthenticationError)"
+    assert raised.value.code == "wrong_password"
     assert "hunter2" not in told(raised.value)
 
 
@@ -100,7 +101,7 @@ def test_a_redis_that_hangs_is_given_up_within_the_timeouts(
     private.process.send_signal(signal.SIGSTOP)
     try:
         began = time.monotonic()
-        with pytest.raises(QueueUnavailable, match="cannot be reached"):
+        with pytest.raises(QueueUnavailable, match="did not answer in time"):
             enqueue(private.url)
         # Connecting and answering, each tried twice, on a busy machine.
         assert time.monotonic() - began < 5
@@ -134,7 +135,7 @@ def test_a_refusal_says_which_and_nothing_of_the_job(
     refuse(private_redis, how)
     with pytest.raises(QueueUnavailable) as raised:
         enqueue(private.url)
-    assert re.fullmatch(f"Redis refuses: {REFUSALS[how][1]} .*", str(raised.value))
+    assert f"({REFUSALS[how][1]})" in str(raised.value)
     assert "EVALSHA" not in told(raised.value)
     assert "user_1" not in told(raised.value)
 
@@ -166,7 +167,7 @@ def test_a_full_redis_still_lets_every_job_move(private_redis: Redis) -> None:
     assert jobs.release("token", ["evt_3"]) == 1
     assert jobs.promote() == 1
     assert [letter.id for letter in DeadLetters(private_redis, EVENTS)] == ["evt_2"]
-    assert jobs.rewrite("evt_2", [2]) is True
+    assert jobs.rewrite("evt_2", encode(EVENTS.function, [2])) is True
     assert jobs.replay(["evt_2"]) == 1
     assert [job.id for job in jobs.claim("t2", 60, 4)] == ["evt_3", "evt_1", "evt_2"]
     assert jobs.bury(one_of["evt_1"], "permanent_error", "Late", "late") is False
@@ -225,9 +226,9 @@ def test_the_async_side_answers_as_the_other_one(jobs: JobQueue, valkey: Valkey)
     ids = ["queued", "started", "scheduled", "finished", "failed", "absent", "absent"]
 
     async def run() -> Sequence[object]:
-        async with open_async_redis(valkey.url) as client:
+        async with aclosing(open_async_redis(valkey.url)) as client:
             queue = AsyncJobQueue(client, EVENTS)
-            await queue.ping()
+            await queue.check()
             return [(await queue.enqueue_all([new(id, n=1)]))[0] for id in ids]
 
     assert asyncio.run(run()) == ["duplicate"] * 4 + ["replayed", "enqueued", "duplicate"]
@@ -236,7 +237,7 @@ def test_the_async_side_answers_as_the_other_one(jobs: JobQueue, valkey: Valkey)
 
 def test_the_async_side_needs_one_round_trip_for_a_job(redis: Redis, valkey: Valkey) -> None:
     async def run() -> None:
-        async with open_async_redis(valkey.url) as client:
+        async with aclosing(open_async_redis(valkey.url)) as client:
             queue = AsyncJobQueue(client, EVENTS)
             await queue.enqueue_all([new("first")])  # connects, and loads the script
             redis.echo("begin")
@@ -257,8 +258,9 @@ def test_the_async_side_needs_one_round_trip_for_a_job(redis: Redis, valkey: Val
 
 def test_the_async_side_tells_of_a_redis_that_is_away() -> None:
     async def run() -> None:
-        async with open_async_redis(f"redis://127.0.0.1:{free_port()}/0") as client:
-            await AsyncJobQueue(client, EVENTS).ping()
+        url = f"redis://127.0.0.1:{free_port()}/0"
+        async with aclosing(open_async_redis(url)) as client:
+            await AsyncJobQueue(client, EVENTS).check()
 
     with pytest.raises(QueueUnavailable):
         asyncio.run(run())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import pytest
@@ -18,8 +17,9 @@ from hypothesis.stateful import (
 )
 from redis import Redis
 from rq import Queue
-from rq.job import requeue_job
+from rq.job import Job, requeue_job
 from rq.registry import (
+    CanceledJobRegistry,
     FailedJobRegistry,
     FinishedJobRegistry,
     ScheduledJobRegistry,
@@ -28,8 +28,9 @@ from rq.registry import (
 from rq.serializers import JSONSerializer
 
 from app.queue import transitions
-from app.queue.model import EVENTS, Claimed, Rescued, decode
-from app.queue.transitions import JobQueue
+from app.queue.model import EVENTS, Claimed, decode
+from app.queue.transitions import RESCUER, JobQueue
+from tests.queue.modelled import Model
 from tests.support.places import (
     FAILED,
     FINISHED,
@@ -42,26 +43,10 @@ from tests.support.places import (
     queued,
 )
 
-
-@dataclass
-class Model:
-    """What a job should be."""
-
-    version: int  # of its payload: which of the accepts it holds
-    place: str = "queued"
-    attempts: int = 0
-    expiries: int = 0
-    token: str = ""
-    time_is_over: bool = False  # of its lease, or of its schedule's delay
-
-    def move(self, place: str, token: str = "") -> None:
-        """Put the job there."""
-        self.place, self.token, self.time_is_over = place, token, False
-
-
 # Fewer lost leases than usual bury a job here, so that histories of this length come to it.
 MOST = 2
 
+BY_SESSION = "identity:by_session:events:"
 WORKERS = st.integers(0, 2)
 PICK = st.integers(0, 1000)
 
@@ -77,6 +62,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue = self.workers[0]
         self.jobs: dict[str, Model] = {}
         self.list: list[str] = []
+        self.left_by_rq: set[str] = set()  # RQ's own requeue knows nothing of our index
         # What workers believe that they hold. A lease may be over, and the job elsewhere.
         self.held: list[Claimed] = []
         self.serial = 0
@@ -122,7 +108,7 @@ class QueueMachine(RuleBasedStateMachine):
     def enqueue_again(self, pick: int, delayed: bool) -> None:
         id = list(self.jobs)[pick % len(self.jobs)]
         answer = self.enqueue(id, 60.0 * delayed)
-        if self.jobs[id].place == "failed":
+        if self.jobs[id].place in ("failed", "canceled"):
             assert answer == "replayed"
             self.jobs[id].version = self.serial
             self.revive(id)
@@ -135,7 +121,7 @@ class QueueMachine(RuleBasedStateMachine):
         """The ids a claim has to take: a suspect only alone."""
         ids: list[str] = []
         for id in self.list[:most]:
-            suspect = self.jobs[id].expiries > 0
+            suspect = self.jobs[id].expiries > 0 and not self.jobs[id].by_rq
             if suspect and ids:
                 break
             ids.append(id)
@@ -152,6 +138,8 @@ class QueueMachine(RuleBasedStateMachine):
         assert [job.id for job in claimed] == expected
         for job in claimed:
             model = self.jobs[job.id]
+            if model.by_rq:
+                model.attempts = model.expiries = 0
             assert decode(job.data) == (EVENTS.function, [{"version": model.version}])
             assert job.attempts == model.attempts
             self.list.remove(job.id)
@@ -257,8 +245,8 @@ class QueueMachine(RuleBasedStateMachine):
     @rule()
     def rescue_and_promote(self) -> None:
         over = {id: job for id, job in self.jobs.items() if job.time_is_over}
-        moved = {"expired": 0, "buried": 0}
-        due = 0
+        expired = due = 0
+        suspects = []
         back = []
         for id, job in over.items():
             if job.place == "scheduled":
@@ -267,12 +255,17 @@ class QueueMachine(RuleBasedStateMachine):
                 continue
             job.expiries += 1
             if job.expiries >= MOST:
-                moved["buried"] += 1
-                job.move("failed")
+                suspects.append(id)
+                job.move("started", RESCUER)
             else:
-                moved["expired"] += 1
+                expired += 1
                 back.append(id)
-        assert self.queue.rescue() == Rescued(**moved)
+        found = self.queue.rescue()
+        assert found.expired == expired
+        assert sorted(job.id for job in found.suspects) == sorted(suspects)
+        # Whoever held it before has the same token, and so the same job, not a second.
+        known = {job.id for job in self.held if job.token == RESCUER}
+        self.held += [job for job in found.suspects if job.id not in known]
         assert self.queue.promote() == due
         # Those that come back stand behind the others; which of them is first is nobody's matter.
         tail = queued(self.redis)[-len(back) :] if back else []
@@ -301,22 +294,35 @@ class QueueMachine(RuleBasedStateMachine):
     def requeue_through_rq(self, pick: int) -> None:
         id = self.among(pick, "failed")
         requeue_job(id, self.redis, serializer=JSONSerializer)
+        self.left_by_rq.add(id)
         self.to_queue(id)
+        self.jobs[id].by_rq = True
+
+    @rule(pick=PICK)
+    @precondition(lambda self: self.any("queued", "scheduled", "failed"))
+    def cancel_through_rq(self, pick: int) -> None:
+        id = self.among(pick, "queued", "scheduled", "failed")
+        Job.fetch(id, connection=self.redis, serializer=JSONSerializer).cancel()
+        self.left_by_rq.add(id)
+        if id in self.list:
+            self.list.remove(id)
+        self.jobs[id].move("canceled")
 
     @rule()
     def read_through_rq(self) -> None:
-        counted = {"queued": Queue("events", connection=self.redis).count}
+        counted = {"queued": Queue("identity-events", connection=self.redis).count}
         for place, kind in (
             ("started", StartedJobRegistry),
             ("scheduled", ScheduledJobRegistry),
             ("failed", FailedJobRegistry),
             ("finished", FinishedJobRegistry),
         ):
-            registry = kind("events", self.redis, serializer=JSONSerializer)
+            registry = kind("identity-events", self.redis, serializer=JSONSerializer)
             if place != "finished":  # no reader may end a lease or clear a dead letter, ever
                 registry.cleanup(self.redis.time()[0] + 365 * 86400)
             counted[place] = registry.count
         places = [job.place for job in self.jobs.values()]
+        assert CanceledJobRegistry("identity-events", self.redis).count == places.count("canceled")
         assert counted == {place: places.count(place) for place in counted}
 
     # What always holds
@@ -345,6 +351,15 @@ class QueueMachine(RuleBasedStateMachine):
         for job, (status, attempts, expiries) in zip(self.jobs.values(), fields, strict=True):
             assert status == job.place.encode()
             assert (int(attempts or 0), int(expiries or 0)) == (job.attempts, job.expiries)
+
+    @invariant()
+    def what_is_scheduled_or_failed_is_found_by_its_session_and_nothing_else(self) -> None:
+        """The session is the last word of a job's description: here, the job's own id."""
+        keys = list(self.redis.scan_iter(f"{BY_SESSION}*"))
+        indexed = {key.decode().removeprefix(BY_SESSION) for key in keys}
+        held = {id for id, job in self.jobs.items() if job.place in ("scheduled", "failed")}
+        assert held <= indexed
+        assert indexed - held <= self.left_by_rq
 
     @invariant()
     def no_job_is_lost_or_doubled_in_the_model_itself(self) -> None:

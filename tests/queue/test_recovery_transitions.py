@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from app.queue import transitions
-from app.queue.model import EVENTS, Rescued, decode
+from app.queue.model import EVENTS, Rescued, decode, encode
 from app.queue.transitions import MAX_EXPIRIES, JobQueue
 from tests.support.places import (
     STARTED,
@@ -68,15 +68,26 @@ def test_a_due_job_is_queued(jobs: JobQueue, redis: Redis) -> None:
     assert place(redis, "evt_1") == "queued"
 
 
-def test_a_job_that_kills_its_workers_is_buried(jobs: JobQueue, redis: Redis) -> None:
-    jobs.enqueue(new("evt_1"))
+def test_a_job_that_kills_its_workers_is_held_until_somebody_has_looked(
+    jobs: JobQueue, redis: Redis
+) -> None:
+    jobs.enqueue(new("evt_1", n=1))
     for time_ in range(1, MAX_EXPIRIES + 1):
         claim_one(jobs, f"t{time_}")
         end_lease(redis, "evt_1")
-        last = time_ == MAX_EXPIRIES
-        assert jobs.rescue() == (Rescued(buried=1) if last else Rescued(expired=1))
+        found = jobs.rescue()
+        assert (found.expired, len(found.suspects)) == ((1, 0) if time_ < MAX_EXPIRIES else (0, 1))
+    (held,) = found.suspects
+    assert (place(redis, "evt_1"), held.id, decode(held.data)[1]) == (
+        "started",
+        "evt_1",
+        [{"n": 1}],
+    )
+    assert jobs.rescue() == Rescued()
+    end_lease(redis, "evt_1")  # as whoever looked has died
+    assert jobs.rescue().suspects == (held,)
+    assert jobs.bury(held, "crashed_worker", "LeaseExpired", "it killed")
     assert place(redis, "evt_1") == "failed"
-    assert field(redis, "evt_1", "reason") == "crashed_worker"
 
 
 def test_rescue_drops_leases_of_jobs_that_are_gone_or_not_started(
@@ -123,6 +134,8 @@ def test_one_rescue_and_one_promote_move_no_more_than_their_share(
 
 # release, replay, discard, rewrite
 
+OTHER = encode(EVENTS.function, [2])
+
 
 def test_jobs_given_back_come_next_in_their_old_order(jobs: JobQueue, redis: Redis) -> None:
     jobs.enqueue_all([new(f"evt_{n}") for n in range(5)])
@@ -137,10 +150,13 @@ def test_jobs_given_back_come_next_in_their_old_order(jobs: JobQueue, redis: Red
 
 def test_a_replayed_job_begins_anew(jobs: JobQueue, redis: Redis) -> None:
     make_suspect(jobs, "evt_1")
+    jobs.retry_later(claim_one(jobs), 60, "Late", "late", timed_out=True)
+    make_due(redis, "evt_1")
+    jobs.promote()
     jobs.bury(claim_one(jobs), "permanent_error", "Broken", "it broke")
     assert jobs.replay(["evt_1"]) == 1
     assert place(redis, "evt_1") == "queued"
-    for name in ("attempts", "expiries", "reason", "exc_info", "ended_at"):
+    for name in ("attempts", "timeouts", "expiries", "reason", "exc_info", "ended_at"):
         assert field(redis, "evt_1", name) is None
     jobs.enqueue(new("evt_2"))
     assert [job.id for job in jobs.claim("token", 60, 2)] == ["evt_1", "evt_2"]
@@ -177,26 +193,44 @@ def test_a_discarded_job_is_gone_and_may_come_anew(jobs: JobQueue, redis: Redis)
 
 def test_a_dead_letter_is_rewritten_where_it_is(jobs: JobQueue, redis: Redis) -> None:
     dead(jobs, "evt_1")
-    assert jobs.rewrite("evt_1", [2]) is True
+    assert jobs.rewrite("evt_1", OTHER) is True
     assert place(redis, "evt_1") == "failed"
     jobs.replay(["evt_1"])
     assert decode(claim_one(jobs).data) == (EVENTS.function, [[2]])
 
 
-@pytest.mark.parametrize(
-    "id", ["queued", "started", "expired", "scheduled", "due", "finished", "absent"]
-)
-def test_only_a_dead_letter_is_rewritten(jobs: JobQueue, redis: Redis, id: str) -> None:
+@pytest.mark.parametrize("id", ["queued", "started", "expired", "finished", "absent"])
+def test_what_is_under_way_or_over_is_not_rewritten(jobs: JobQueue, redis: Redis, id: str) -> None:
     one_of_each(jobs)
     before = everything(redis)
-    assert jobs.rewrite(id, [2]) is False
+    assert jobs.rewrite(id, OTHER) is False
     assert everything(redis) == before
+
+
+def test_a_deferred_job_is_rewritten_where_it_is(jobs: JobQueue, redis: Redis) -> None:
+    one_of_each(jobs)
+    assert jobs.rewrite("scheduled", OTHER) is True
+    assert place(redis, "scheduled") == "scheduled"
+    make_due(redis, "scheduled")
+    jobs.promote()
+    claimed = {job.id: decode(job.data) for job in jobs.claim("t2", 60, 9)}
+    assert claimed["scheduled"] == (EVENTS.function, [[2]])
+
+
+def test_a_job_that_dies_or_is_deferred_may_leave_some_of_its_data_behind(
+    jobs: JobQueue, redis: Redis
+) -> None:
+    jobs.enqueue_all([new("evt_1", n=1), new("evt_2", n=1)])
+    first, second = jobs.claim("token", 60, 2)
+    assert jobs.bury(first, "permanent_error", "Broken", "it broke", OTHER)
+    assert jobs.retry_later(second, 60, "Busy", "try again", OTHER)
+    assert field(redis, "evt_1", "data") == field(redis, "evt_2", "data") == OTHER.decode()
 
 
 def test_a_dead_letter_whose_job_is_gone_is_not_rewritten(jobs: JobQueue, redis: Redis) -> None:
     dead(jobs, "gone")
     redis.delete("rq:job:gone")
-    assert jobs.rewrite("gone", [2]) is False
+    assert jobs.rewrite("gone", OTHER) is False
     assert not redis.exists("rq:job:gone")
 
 

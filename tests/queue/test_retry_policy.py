@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from rq.timeouts import JobTimeoutException
 
@@ -9,6 +11,7 @@ from app.domain.errors import Permanent, QueueUnavailable, Transient, Unreadable
 from app.ledger.engine import LedgerBroken, LedgerUnavailable
 from app.queue.retry_policy import MAX_ATTEMPTS, MAX_DELAY, Bury, RetryLater, decide, describe
 from app.stripe.errors import StripeRefused, StripeUnavailable
+from workers.time_limit import TimeLimit
 
 TRANSIENT = [
     Transient("x"),
@@ -76,8 +79,20 @@ def test_twenty_attempts_take_about_nine_hours_at_most() -> None:
 
 
 def test_a_job_over_its_time_is_tried_once_more_and_then_buried() -> None:
-    assert decide(JobTimeoutException("x"), 0, 1.0) == RetryLater(2)
-    assert decide(JobTimeoutException("x"), 1, 1.0) == Bury("timed_out")
+    assert decide(JobTimeoutException("x"), 0, 1.0) == RetryLater(2, timed_out=True)
+    assert decide(JobTimeoutException("x"), 1, 1.0, timeouts=1) == Bury("timed_out")
+
+
+def test_what_failed_otherwise_before_does_not_make_a_first_timeout_the_last() -> None:
+    assert decide(JobTimeoutException("x"), 5, 1.0) == RetryLater(64, timed_out=True)
+
+
+def test_an_earlier_timeout_does_not_count_against_what_time_mends() -> None:
+    assert decide(Transient("x"), 5, 1.0, timeouts=1) == RetryLater(64)
+
+
+def test_the_twentieth_attempt_is_the_last_for_a_job_over_its_time_as_well() -> None:
+    assert decide(JobTimeoutException("x"), 19, 1.0) == Bury("attempts_exhausted")
 
 
 def raised(raise_it: object) -> Exception:
@@ -95,7 +110,7 @@ def test_of_a_foreign_error_only_its_class_and_place_are_told() -> None:
 
     name, told = describe(raised(subscriber))
     assert name == "ValueError"
-    assert told.startswith("raised in subscriber (test_retry_policy.py:")
+    assert told.startswith("raised in subscriber (tests/queue/test_retry_policy.py:")
     assert "Jenny" not in told
 
 
@@ -111,6 +126,23 @@ def test_nothing_is_told_of_the_errors_that_caused_a_foreign_one() -> None:
 
 def test_a_foreign_error_without_a_place_has_no_text_either() -> None:
     assert describe(ValueError("Jenny Rosen")) == ("ValueError", "raised")
+
+
+def test_of_a_job_over_its_time_is_told_where_it_hung() -> None:
+    def subscriber() -> None:
+        server, client = socket.socketpair()
+        with server, client, TimeLimit(0.05, JobTimeoutException):  # type: ignore[no-untyped-call]
+            client.makefile().readline()  # in which the standard library waits
+
+    name, told = describe(raised(subscriber))
+    assert name == "JobTimeoutException"
+    assert told.startswith(
+        "took too long, and was last in subscriber (tests/queue/test_retry_policy.py:"
+    )
+
+
+def test_of_a_job_over_its_time_without_a_place_the_time_is_told() -> None:
+    assert describe(JobTimeoutException("x")) == ("JobTimeoutException", "took too long")
 
 
 def test_our_own_errors_are_told_in_their_own_words() -> None:

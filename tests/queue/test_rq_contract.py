@@ -22,16 +22,17 @@ from rq.registry import (
     StartedJobRegistry,
     clean_registries,
 )
+from rq.results import Result
 from rq.serializers import JSONSerializer
 from rq.suspension import is_suspended
 from rq.utils import str_to_date, utcformat, utcparse
 from rq.worker import Worker
 
 from app.local.valkey import Valkey
-from app.queue import transitions
+from app.queue import scripts
 from app.queue.connection import open_redis
 from app.queue.dead_letters import DeadLetters
-from app.queue.model import EVENTS, decode, keys_of
+from app.queue.model import EVENTS, FORMAT, decode, keys_of
 from app.queue.transitions import JobQueue
 from tests.support.places import everything, field, new, one_of_each, place, places, queued
 
@@ -62,15 +63,20 @@ def dead(jobs: JobQueue, id: str = "evt_1") -> None:
     assert jobs.bury(job, "permanent_error", "Broken", "it broke")
 
 
-def test_our_keys_are_those_of_rq() -> None:
+def test_our_keys_are_those_of_rq_but_for_the_last_three() -> None:
     assert keys_of(EVENTS, "worker") == [
-        "rq:queue:events",
+        "rq:queue:identity-events",
         "rq:queues",
-        "rq:wip:events",
-        "rq:scheduled:events",
-        "rq:failed:events",
-        "rq:finished:events",
+        "rq:wip:identity-events",
+        "rq:scheduled:identity-events",
+        "rq:failed:identity-events",
+        "rq:finished:identity-events",
         "rq:worker:worker",
+        "rq:canceled:identity-events",
+        "rq:results:",
+        "identity:claim:worker",
+        "identity:counts:events",
+        "identity:by_session:events:",
     ]
     assert Job.redis_job_namespace_prefix == "rq:job:"
 
@@ -94,9 +100,10 @@ def test_rq_reads_a_job_in_every_place(jobs: JobQueue, redis: Redis, id: str) ->
     before = redis.time()[0]
     one_of_each(jobs)
     job = fetch(redis, id)
-    assert (job.func_name, job.kwargs) == ("workers.jobs.process_event", {})
-    assert list(job.args) == ([] if id == "finished" else [{"n": 1}])
-    assert (job.description, job.origin) == (f"event {id}", "events")
+    # A finished one calls nothing any more.
+    called = ("", []) if id == "finished" else (EVENTS.function, [{"n": 1}, FORMAT])
+    assert (job.func_name, list(job.args), job.kwargs) == (*called, {})
+    assert (job.description, job.origin) == (f"event {id}", "identity-events")
     # A finished job is kept for its id alone; a dead letter for ever.
     running, ended = id in ("started", "expired"), id in ("failed", "finished")
     assert job.timeout == (None if id == "finished" else EVENTS.time_limit)
@@ -119,17 +126,19 @@ def test_rq_reads_a_job_in_every_place(jobs: JobQueue, redis: Redis, id: str) ->
 
 def test_rq_shows_why_a_dead_letter_died(jobs: JobQueue, redis: Redis) -> None:
     dead(jobs)
-    with pytest.deprecated_call():
-        assert fetch(redis, "evt_1").exc_info == "permanent_error: Broken: it broke"
+    (result,) = fetch(redis, "evt_1").results()
+    assert result.type is Result.Type.FAILED
+    assert result.exc_string == "permanent_error: Broken: it broke"
+    assert result.worker_name == "worker"
 
 
 def test_rq_counts_and_lists_what_is_where(jobs: JobQueue, redis: Redis) -> None:
     expected = one_of_each(jobs)
-    assert Queue.all(connection=redis) == [Queue("events", connection=redis)]
-    queue = Queue("events", connection=redis, serializer=JSONSerializer)
+    assert Queue.all(connection=redis) == [Queue("identity-events", connection=redis)]
+    queue = Queue("identity-events", connection=redis, serializer=JSONSerializer)
     assert (queue.job_ids, queue.count) == (["queued"], 1)
     for at, kind in REGISTRIES.items():
-        registry = kind("events", redis, serializer=JSONSerializer)
+        registry = kind("identity-events", redis, serializer=JSONSerializer)
         ids = {id for id, there in expected.items() if there == at}
         assert (set(registry.get_job_ids()), registry.count) == (ids, len(ids))
         assert all(id in registry for id in ids)
@@ -137,7 +146,7 @@ def test_rq_counts_and_lists_what_is_where(jobs: JobQueue, redis: Redis) -> None
 
 def test_rq_reads_a_schedule_as_a_time(jobs: JobQueue, redis: Redis) -> None:
     jobs.enqueue(new("evt_1", delay=60))
-    at = ScheduledJobRegistry("events", redis).get_scheduled_time("evt_1")
+    at = ScheduledJobRegistry("identity-events", redis).get_scheduled_time("evt_1")
     ahead = at - datetime.fromtimestamp(redis.time()[0], UTC)
     assert timedelta(seconds=50) < ahead < timedelta(seconds=62)
 
@@ -145,10 +154,10 @@ def test_rq_reads_a_schedule_as_a_time(jobs: JobQueue, redis: Redis) -> None:
 def test_reading_through_rq_changes_nothing(jobs: JobQueue, redis: Redis) -> None:
     one_of_each(jobs)
     before = everything(redis)
-    queue = Queue("events", connection=redis, serializer=JSONSerializer)
+    queue = Queue("identity-events", connection=redis, serializer=JSONSerializer)
     clean_registries(queue)
     for kind in REGISTRIES.values():
-        registry = kind("events", redis, serializer=JSONSerializer)
+        registry = kind("identity-events", redis, serializer=JSONSerializer)
         registry.cleanup()
         assert registry.count == len(registry.get_job_ids())
     assert len(queue.jobs) == 1
@@ -159,7 +168,7 @@ def test_rq_info_changes_nothing(jobs: JobQueue, redis: Redis, valkey: Valkey) -
     one_of_each(jobs)
     before = everything(redis)
     shown = rq(valkey, "info", "--raw")
-    assert "queue events 1, 2 executing, 1 finished, 1 failed" in shown
+    assert "queue identity-events 1, 2 executing, 1 finished, 1 failed" in shown
     assert everything(redis) == before
 
 
@@ -168,8 +177,8 @@ def test_reading_through_rq_drops_only_finished_jobs_past_their_hour(
 ) -> None:
     one_of_each(jobs)
     before = everything(redis)
-    redis.zadd("rq:finished:events", {"old": redis.time()[0] - 1})
-    assert FinishedJobRegistry("events", redis).get_job_ids() == ["finished"]
+    redis.zadd("rq:finished:identity-events", {"old": redis.time()[0] - 1})
+    assert FinishedJobRegistry("identity-events", redis).get_job_ids() == ["finished"]
     assert everything(redis) == before
 
 
@@ -177,7 +186,7 @@ def test_a_lease_stands_far_beyond_what_rq_judges(jobs: JobQueue, redis: Redis) 
     jobs.enqueue(new("evt_1"))
     jobs.claim("token", 60, 1)
     year_ahead = redis.time()[0] + 365 * 86400
-    StartedJobRegistry("events", redis, serializer=JSONSerializer).cleanup(year_ahead)
+    StartedJobRegistry("identity-events", redis, serializer=JSONSerializer).cleanup(year_ahead)
     assert place(redis, "evt_1") == "started"
     assert jobs.complete("token", ["evt_1"]) == 1
 
@@ -185,7 +194,7 @@ def test_a_lease_stands_far_beyond_what_rq_judges(jobs: JobQueue, redis: Redis) 
 def test_dead_letters_outlive_every_cleanup(jobs: JobQueue, redis: Redis) -> None:
     dead(jobs)
     before = everything(redis)
-    FailedJobRegistry("events", redis).cleanup(redis.time()[0] + 100 * 365 * 86400)
+    FailedJobRegistry("identity-events", redis).cleanup(redis.time()[0] + 100 * 365 * 86400)
     assert everything(redis) == before
 
 
@@ -199,9 +208,9 @@ def test_rq_suspends_and_resumes_workers(redis: Redis, valkey: Valkey) -> None:
 
 REQUEUES: dict[str, Callable[[Redis], object]] = {
     "requeue_job": lambda redis: requeue_job("evt_1", redis, serializer=JSONSerializer),
-    "registry": lambda redis: FailedJobRegistry("events", redis, serializer=JSONSerializer).requeue(
-        "evt_1"
-    ),
+    "registry": lambda redis: FailedJobRegistry(
+        "identity-events", redis, serializer=JSONSerializer
+    ).requeue("evt_1"),
 }
 
 
@@ -217,12 +226,20 @@ def test_a_dead_letter_requeued_by_rq_runs_here(
     assert jobs.bury(job, "permanent_error", "Broken", "it broke again")
     letter = DeadLetters(redis, EVENTS).find("evt_1")
     assert letter is not None
-    assert (letter.payload, letter.attempts) == ({"client_reference_id": "user_1"}, 2)
+    assert (letter.payload, letter.attempts) == ({"client_reference_id": "user_1"}, 1)
 
 
 def test_rqs_command_requeues_dead_letters(jobs: JobQueue, redis: Redis, valkey: Valkey) -> None:
     dead(jobs)
-    rq(valkey, "requeue", "--all", "--queue", "events", "-S", "rq.serializers.JSONSerializer")
+    rq(
+        valkey,
+        "requeue",
+        "--all",
+        "--queue",
+        "identity-events",
+        "-S",
+        "rq.serializers.JSONSerializer",
+    )
     assert [decode(job.data)[1] for job in jobs.claim("token", 60, 2)] == [
         [{"client_reference_id": "user_1"}]
     ]
@@ -249,9 +266,8 @@ def test_a_job_cancelled_through_rq_is_not_run(jobs: JobQueue, redis: Redis, id:
     jobs.rescue()
     jobs.promote()
     assert id not in [job.id for n in range(5) for job in jobs.claim(f"t{n}", 60, 1)]
+    assert CanceledJobRegistry("identity-events", redis).get_job_ids() == [id]
     assert jobs.replay([id]) == 0
-    assert jobs.enqueue(new(id)) == "duplicate"  # whoever cancelled it meant it
-    assert CanceledJobRegistry("events", redis).get_job_ids() == [id]
 
 
 @pytest.mark.parametrize("how", ["delete", "cancel"])
@@ -272,13 +288,13 @@ def test_a_running_job_deleted_or_cancelled_through_rq_is_not_taken_up_again(
 
 def test_a_queue_emptied_through_rq_is_empty(jobs: JobQueue, redis: Redis) -> None:
     one_of_each(jobs)
-    assert Queue("events", connection=redis).empty() == 1
-    assert jobs.claim("token", 60, 1) == []
+    assert Queue("identity-events", connection=redis).empty() == 1
+    assert jobs.claim("next", 60, 1) == []
     assert not redis.exists("rq:job:queued")
 
 
 def test_a_registered_worker_is_seen_working(jobs: JobQueue, redis: Redis) -> None:
-    worker = Worker(["events"], connection=redis, name="worker", serializer=JSONSerializer)
+    worker = Worker(["identity-events"], connection=redis, name="worker", serializer=JSONSerializer)
     worker.register_birth()
     jobs.enqueue_all([new("evt_1"), new("evt_2")])
     _, second = jobs.claim("token", 60, 2)
@@ -296,7 +312,7 @@ CLOCK = "local clock = redis.call('TIME')"
 @pytest.fixture(scope="module")
 def substituted(valkey: Valkey) -> str:
     """A script that answers utc_text() for the seconds and microseconds it is given."""
-    prelude = transitions._PRELUDE
+    prelude = scripts._PRELUDE
     assert prelude.count(CLOCK) == 1
     return prelude.replace(CLOCK, "local clock = {ARGV[2], ARGV[3]}") + "\nreturn utc_text()"
 

@@ -21,7 +21,7 @@ def sandbox(process: Sandbox) -> Iterator[Sandbox]:
     yield process
     process.control("DELETE", "/faults")
     process.control("POST", "/limits", {"per_second": None})
-    process.control("POST", "/redaction", {"seconds": 4 * 24 * 3600})
+    process.control("POST", "/redaction", {"seconds": 4 * 24 * 3600, "canceled": "attempted"})
     process.control("POST", "/webhooks", {"enabled": True})
     process.control(
         "POST",

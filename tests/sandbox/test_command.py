@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from stripe import WebhookSignature
 
 from deploy.sandbox.__main__ import main
 from tests.sandbox.processes import ROOT, Sandbox, command, receiving, running
@@ -74,6 +75,34 @@ def test_a_webhook_given_at_the_start_gets_events_of_both_modes_and_a_made_up_se
         for key in ("sk_test_1", "sk_live_1"):
             sandbox.client(key).v1.identity.verification_sessions.create({"type": "document"})
         assert {event["livemode"] for event in receiver.events(2)} == {True, False}
+
+
+def test_a_secret_of_the_environment_is_used_and_not_printed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SANDBOX_WEBHOOK_SECRET", "whsec_environment")
+    with receiving() as receiver, running("--webhook", receiver.url) as sandbox:
+        sandbox.client().v1.identity.verification_sessions.create({"type": "document"})
+        receiver.events(1)
+        (delivery,) = receiver.received
+        WebhookSignature.verify_header(
+            delivery.body.decode(), delivery.signature, "whsec_environment"
+        )
+        assert sandbox.stop() == 0
+        assert sandbox.process.stdout is not None
+        assert sandbox.process.stdout.read() == ""
+
+
+def test_a_wrong_secret_of_the_environment_is_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SANDBOX_WEBHOOK_SECRET", "PLANTED")
+    with pytest.raises(SystemExit) as stop:
+        main(["--port", "0"])
+    assert stop.value.code == 2
+    written = capsys.readouterr().err
+    assert "SANDBOX_WEBHOOK_SECRET" in written
+    assert "PLANTED" not in written
 
 
 def test_the_same_seed_makes_the_same_ids() -> None:

@@ -70,10 +70,29 @@ def test_redacting_an_open_session_cancels_it(sandbox: Sandbox, sessions: Any) -
     assert names(events_of(sandbox, session.id)) == ["created", "canceled", "redacted"]
 
 
-def test_a_canceled_session_can_be_redacted(sandbox: Sandbox, sessions: Any) -> None:
-    session = sessions.cancel(sessions.create(PERSONAL).id)
-    assert sessions.redact(session.id).redaction.status == "processing"
-    assert names(events_of(sandbox, session.id)) == ["created", "canceled"]
+@pytest.mark.parametrize(
+    ("rule", "attempted", "accepted"),
+    [
+        ("attempted", True, True),
+        ("attempted", False, False),
+        ("allowed", False, True),
+        ("refused", True, False),
+    ],
+)
+def test_whether_a_canceled_session_can_be_redacted_is_a_switch(
+    sandbox: Sandbox, sessions: Any, rule: str, attempted: bool, accepted: bool
+) -> None:
+    sandbox.control("POST", "/redaction", {"canceled": rule})
+    session = sessions.create(PERSONAL)
+    if attempted:
+        sandbox.submit(session.id, "document_expired")
+    sessions.cancel(session.id)
+    if accepted:
+        assert sessions.redact(session.id).redaction.status == "processing"
+    else:
+        with pytest.raises(stripe.InvalidRequestError, match="status of canceled"):
+            sessions.redact(session.id)
+    sandbox.control("POST", "/redaction", {"canceled": "sometimes"}, status=400)
 
 
 def test_a_session_in_processing_cannot_be_redacted(sandbox: Sandbox, sessions: Any) -> None:

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.sandbox import params
+from deploy.sandbox import params, storage
+from deploy.sandbox.accounts import OWN, Scope
 from deploy.sandbox.chaos import Chaos
 from deploy.sandbox.clock import Clock
 from deploy.sandbox.deliveries import Retries, signature_header
@@ -44,7 +45,7 @@ def state() -> State:
 )
 def test_any_life_keeps_the_rules_of_a_session(steps: list[str]) -> None:
     world = state()
-    session = world.create({"type": "document"}, False, NO_REQUEST)
+    session = world.create({"type": "document"}, Scope(OWN, livemode=False), NO_REQUEST)
     refusals = []
     for step in steps:
         try:
@@ -153,3 +154,13 @@ def test_the_sandbox_imports_nothing_of_the_application_and_no_stripe() -> None:
             elif not isinstance(node, ast.Import):
                 continue
             assert {name.partition(".")[0] for name in names} <= allowed, path
+
+
+def test_what_belongs_to_an_account_still_does_after_a_restart() -> None:
+    world, restarted = state(), state()
+    world.accounts.platforms["acct_c"] = OWN
+    session = world.create({"type": "document"}, Scope("acct_c", livemode=False), NO_REQUEST)
+    storage.load(storage.dump(world, []), restarted, {})
+    assert restarted.accounts.path("acct_c") == [OWN, "acct_c"]
+    assert restarted.sessions[session.id].scope == ("acct_c", False)
+    assert [event.path for event in restarted.events.values()] == [[OWN, "acct_c"]]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import stripe
 
+from deploy.sandbox.reports import WITHOUT_REPORT
 from deploy.sandbox.session import LAST_ERRORS
 from tests.sandbox.processes import Sandbox
 from tests.support.waiting import eventually
@@ -23,8 +24,6 @@ FULL: dict[str, Any] = {
             "require_live_capture": True,
             "require_matching_selfie": True,
         },
-        "email": {"require_verification": True},
-        "phone": {"require_verification": False},
     },
     "provided_details": {"email": "a@example.com", "phone": "+15555550100"},
     "related_customer": "cus_1",
@@ -57,9 +56,51 @@ def test_create_answers_every_attribute_of_the_object(sandbox: Sandbox, sessions
     assert "verified_outputs" not in session
 
 
+def test_what_a_session_does_not_have_is_left_out(sessions: Any) -> None:
+    session = sessions.create({"type": "document"})
+    assert not {"related_person", "verification_flow", "verified_outputs"} & set(session.to_dict())
+
+
 def test_create_by_verification_flow_needs_no_type(sessions: Any) -> None:
     session = sessions.create({"verification_flow": "vf_1"})
     assert (session.type, session.verification_flow) == ("verification_flow", "vf_1")
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        sessions.create({"verification_flow": "flow"})
+    assert (error.value.code, error.value.param) == ("resource_missing", "verification_flow")
+
+
+def test_a_verification_flow_asks_for_what_the_dashboard_says(
+    sandbox: Sandbox, sessions: Any
+) -> None:
+    options = {"email": {"require_verification": True}, "document": {"require_id_number": True}}
+    sandbox.control("POST", "/verification_flows/vf_2", {"options": options})
+    session = sessions.create(
+        {"verification_flow": "vf_2", "provided_details": {"email": "a@example.com"}}
+    )
+    assert session.options.to_dict() == options
+    sandbox.submit(session.id, "email_verification_declined")
+    shown = sessions.retrieve(session.id, {"expand": ["last_verification_report"]})
+    report = shown.last_verification_report.to_dict()
+    assert report["email"] == {
+        "email": "a@example.com",
+        "error": shown.last_error.to_dict(),
+        "status": "unverified",
+    }
+    assert report["document"]["status"] == report["id_number"]["status"] == "verified"
+    assert not {"phone", "selfie"} & set(report)
+    assert report["options"] == {"document": {"require_id_number": True}}
+    sandbox.control("POST", "/verification_flows/vf_2", {"options": {"x": {}}}, status=400)
+
+
+@pytest.mark.parametrize("name", ["email", "phone"])
+def test_options_that_only_answers_have_are_unknown_parameters(sessions: Any, name: str) -> None:
+    options = {"options": {name: {"require_verification": True}}}
+    session = sessions.create({"type": "document"})
+    for arguments in (({"type": "document", **options},), (session.id, options)):
+        call = sessions.create if len(arguments) == 1 else sessions.update
+        with pytest.raises(stripe.InvalidRequestError) as error:
+            call(*arguments)
+        assert (error.value.code, error.value.param) == ("parameter_unknown", f"options[{name}]")
 
 
 def test_a_reference_may_be_5000_characters_long_and_no_longer(sessions: Any) -> None:
@@ -88,11 +129,12 @@ def test_a_verified_submission_goes_through_processing_to_verified(
     assert verified.status == "verified"
     assert verified.verified_outputs.first_name
     assert verified.verified_outputs.email == "a@example.com"
-    assert verified.verified_outputs.dob is None
+    assert "dob" not in verified.verified_outputs
     reports: Any = client.v1.identity.verification_reports
     report = reports.retrieve(verified.last_verification_report)
     assert report.verification_session == other.id
-    assert report.document.status == report.selfie.status == report.email.status == "verified"
+    assert report.document.status == report.selfie.status == "verified"
+    assert not {"email", "id_number", "phone", "verification_flow"} & set(report.to_dict())
 
 
 def test_a_submission_ends_after_its_delay(sandbox: Sandbox, sessions: Any) -> None:
@@ -101,20 +143,68 @@ def test_a_submission_ends_after_its_delay(sandbox: Sandbox, sessions: Any) -> N
     eventually(lambda: sandbox.truth(session.id)["status"] == "verified")
 
 
-def test_each_failed_submission_makes_a_new_report_secret_and_link(
+def test_each_failed_submission_makes_a_new_secret_and_link(
     sandbox: Sandbox, sessions: Any
 ) -> None:
     seen = [sessions.create({"type": "document"})]
     for code in LAST_ERRORS:
+        sandbox.control("POST", "/clock", {"advance": 1})
         sandbox.submit(seen[0].id, code)
         seen.append(sessions.retrieve(seen[0].id))
         assert seen[-1].status == "requires_input"
         assert seen[-1].last_error.code == code
         assert seen[-1].last_error.reason
-    for attribute in ("client_secret", "url", "last_verification_report"):
+    for attribute in ("client_secret", "url"):
         assert len({session[attribute] for session in seen}) == len(seen)
     truth = sandbox.truth(seen[0].id)
     assert (truth["attempts"], truth["verified_at"]) == (len(LAST_ERRORS), None)
+
+
+@pytest.mark.parametrize("code", WITHOUT_REPORT)
+def test_an_attempt_that_ended_before_any_check_has_no_report(
+    sandbox: Sandbox, sessions: Any, client: stripe.StripeClient, code: str
+) -> None:
+    session = sessions.create({"type": "document"})
+    sandbox.submit(session.id, code)
+    failed = sessions.retrieve(session.id)
+    assert (failed.last_error.code, failed.last_verification_report) == (code, None)
+    sandbox.submit(session.id, "document_expired")
+    report = sessions.retrieve(session.id).last_verification_report
+    for _ in range(2):
+        sandbox.control("POST", "/clock", {"advance": 1})
+        sandbox.submit(session.id, code)
+    again = sessions.retrieve(session.id)
+    assert (again.last_error.code, again.last_verification_report) == (code, report)
+    reports = client.v1.identity.verification_reports
+    assert [r.id for r in reports.list({"verification_session": session.id}).data] == [report]
+    assert sandbox.truth(session.id)["attempts"] == 4
+
+
+def test_reports_are_listed_by_their_filters(
+    sandbox: Sandbox, sessions: Any, client: stripe.StripeClient
+) -> None:
+    document = sessions.create({"type": "document", "client_reference_id": "listed"})
+    number = sessions.create({"type": "id_number", "client_reference_id": "listed"})
+    for session, outcome in ((document, "document_expired"), (number, "verified")):
+        sandbox.submit(session.id, outcome)
+    sandbox.submit(document.id, "verified")
+    reports: Any = client.v1.identity.verification_reports
+
+    def listed(**filters: Any) -> list[str]:
+        page = reports.list({"client_reference_id": "listed", **filters})
+        assert page.url == "/v1/identity/verification_reports"
+        return [report.verification_session for report in page.data]
+
+    assert listed() == [document.id, number.id, document.id]
+    assert listed(type="id_number") == [number.id]
+    assert listed(verification_session=document.id) == [document.id] * 2
+    now = document.created
+    assert listed(created={"lt": now}) == []
+    assert len(listed(created={"gte": now})) == 3
+    assert listed(limit=1) == [document.id]
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        listed(type="verification_flow")
+    assert error.value.param == "type"
 
 
 def test_walking_away_changes_nothing(sandbox: Sandbox, sessions: Any) -> None:
@@ -256,8 +346,19 @@ def test_a_list_keeps_to_its_filters(sandbox: Sandbox, sessions: Any) -> None:
     assert session.id in listed(created={"gte": now, "lte": now})
     assert session.id not in listed(created={"gt": now})
     assert session.id not in listed(created={"lt": now})
-    expanded = sessions.list({"status": "verified", "expand": ["data.verified_outputs"]})
-    assert all(each.verified_outputs.first_name for each in expanded.data)
+
+
+def test_a_lists_expansions_begin_with_data(sandbox: Sandbox, sessions: Any) -> None:
+    session = sessions.create({"type": "document", "client_reference_id": "expanded"})
+    sandbox.submit(session.id, "verified")
+    expand = ["data.verified_outputs", "data.last_verification_report"]
+    (listed,) = sessions.list({"client_reference_id": "expanded", "expand": expand}).data
+    assert listed.verified_outputs.first_name
+    assert listed.last_verification_report.verification_session == session.id
+    with pytest.raises(stripe.InvalidRequestError, match=r"try expanding 'data\.verified_outputs'"):
+        sessions.list({"expand": ["verified_outputs"]})
+    with pytest.raises(stripe.InvalidRequestError, match="cannot be expanded"):
+        sessions.retrieve(session.id, {"expand": ["data.verified_outputs"]})
 
 
 def test_the_account_says_who_it_is(client: stripe.StripeClient) -> None:

@@ -127,13 +127,16 @@ class Lists:
         self._stripe = stripe
         self._asked = asked
 
-    def list_events(self, params: dict[str, Any]) -> Any:
-        self._asked(params)
-        return self._stripe.list_events(params)
+    def own_account(self) -> str | None:
+        return str(self._stripe.own_account())
 
-    def list_sessions(self, params: dict[str, Any]) -> Any:
+    def list_events(self, params: dict[str, Any], account: str = "") -> Any:
         self._asked(params)
-        return self._stripe.list_sessions(params)
+        return self._stripe.list_events(params, account)
 
-    def observe(self, session: Any, date: int) -> Any:
-        return self._stripe.observe(session, date)
+    def list_sessions(self, params: dict[str, Any], account: str = "") -> Any:
+        self._asked(params)
+        return self._stripe.list_sessions(params, account)
+
+    def observe(self, session: Any, page: Any, account: str = "") -> Any:
+        return self._stripe.observe(session, page, account)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from hashlib import sha256
 from typing import Any
 
 from app.domain.event import TYPE_PREFIX
@@ -23,6 +24,7 @@ def session_body(
     report: Any = None,
     redaction: str | None = None,
     metadata: Any = None,
+    livemode: bool = False,
 ) -> dict[str, Any]:
     """A VerificationSession as Stripe sends it, with every secret and personal field filled."""
     return {
@@ -34,7 +36,7 @@ def session_body(
         "last_error": error
         and {"code": error, "reason": f"The document of Jenny {SENSITIVE} was not accepted."},
         "last_verification_report": report,
-        "livemode": False,
+        "livemode": livemode,
         "metadata": METADATA | (metadata or {}),
         "options": {
             "document": {"allowed_types": ["passport"], "require_matching_selfie": True},
@@ -46,7 +48,7 @@ def session_body(
         "status": status,
         "type": "document",
         "url": f"https://verify.stripe.com/start/test_{SENSITIVE}",
-        "verification_flow": f"vf_{SENSITIVE}",
+        "verification_flow": "vf_1",
         "verified_outputs": {
             "first_name": f"Jenny {SENSITIVE}",
             "last_name": f"Rosen {SENSITIVE}",
@@ -58,14 +60,20 @@ def session_body(
     }
 
 
-def report_body(id: str = "vr_1") -> dict[str, Any]:
+def report_body(id: str = "vr_1", created: int = OPENED) -> dict[str, Any]:
     """A VerificationReport, as it stands in a session where it was expanded."""
     return {
         "id": id,
         "object": "identity.verification_report",
+        "created": created,
         "document": {"first_name": f"Jenny {SENSITIVE}", "number": f"C{SENSITIVE}"},
         "selfie": {"selfie": f"file_{SENSITIVE}"},
     }
+
+
+def report_digest(id: str) -> str:
+    """What is kept of a report's id."""
+    return sha256(id.encode()).hexdigest()[:32]
 
 
 def event_body(
@@ -76,6 +84,7 @@ def event_body(
     at: int = OPENED,
     account: str | None = None,
     session: str = "vs_1",
+    livemode: bool = False,
     **fields: Any,
 ) -> dict[str, Any]:
     """An Event of one of Identity's types, `fields` are those of `session_body`."""
@@ -85,15 +94,34 @@ def event_body(
         "api_version": "2025-01-27.acacia",
         "created": at,
         "data": {
-            "object": session_body(session, status, **fields),
+            "object": session_body(session, status, livemode=livemode, **fields),
             "previous_attributes": {"verified_outputs": {"first_name": SENSITIVE}},
         },
-        "livemode": False,
+        "livemode": livemode,
         "pending_webhooks": 1,
         "request": {"id": f"req_{SENSITIVE}", "idempotency_key": SENSITIVE},
         "type": TYPE_PREFIX + name,
     }
     return body if account is None else {**body, "account": account}
+
+
+def thin_body(name: str = "verified", **fields: Any) -> dict[str, Any]:
+    """A thin event of a session of a connected account, with no field null."""
+    return {
+        "id": "evt_test_65thin",
+        "object": "v2.core.event",
+        "type": f"v1.{TYPE_PREFIX}{name}",
+        "livemode": False,
+        "created": "2023-11-14T22:13:20.000Z",  # OPENED
+        "context": "acct_1",
+        "reason": {"type": "request", "request": {"id": "req_1", "idempotency_key": SENSITIVE}},
+        "related_object": {
+            "id": "vs_1",
+            "type": "identity.verification_session",
+            "url": "/v1/identity/verification_sessions/vs_1",
+        },
+        **fields,
+    }
 
 
 def full_body(**fields: Any) -> dict[str, Any]:

@@ -27,6 +27,7 @@ def observation(
     account: str = "",
     livemode: bool = False,
     redaction: str | None = None,
+    purpose: str = "",
 ) -> Observation:
     """What an event shows of a session that has entered `status` in second `at`."""
     return observations.observation(
@@ -43,6 +44,7 @@ def observation(
         transition=redaction is None,
         account=account,
         livemode=livemode,
+        purpose=purpose,
     )
 
 

@@ -22,9 +22,14 @@ def observation(
     redaction: str | None = None,
     reference: str | None = "user-1",
     source: int = CLIENT_REFERENCE_ID,
+    purpose: str = "",
     transition: bool | None = None,
     account: str = "",
     livemode: bool = False,
+    type: str | None = "document",
+    flow: str | None = None,
+    options: str | None = None,
+    reported_at: int | None = None,
 ) -> Observation:
     """What an event shows; by default the event that tells of entering `status` in second `at`."""
     return Observation(
@@ -34,17 +39,21 @@ def observation(
             account=account,
             livemode=livemode,
             created=created,
-            type="document",
+            type=type,
+            verification_flow=flow,
+            options=options,
             status=status,
             last_error_code=error,
             report=report,
             redaction=redaction,
             reference=reference,
             reference_source=source if reference is not None else 0,
+            purpose=purpose,
         ),
         as_of=at,
         event_id=f"evt_{session}_{name or status}_{at}" if event_id is None else event_id,
         transition=name in (None, "created", status) if transition is None else transition,
+        reported_at=reported_at,
     )
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from redis import Redis
 
 from app.queue.backlog import read_backlog
-from app.queue.model import Claimed, NewJob, Rescued
+from app.queue.model import EVENTS, Claimed, NewJob, QueueSpec, Rescued
 from app.queue.transitions import JobQueue
 
-LIST = "rq:queue:events"
-STARTED = "rq:wip:events"
-SCHEDULED = "rq:scheduled:events"
-FAILED = "rq:failed:events"
-FINISHED = "rq:finished:events"
+LIST = "rq:queue:identity-events"
+STARTED = "rq:wip:identity-events"
+SCHEDULED = "rq:scheduled:identity-events"
+FAILED = "rq:failed:identity-events"
+FINISHED = "rq:finished:identity-events"
 
 # More than any lease or delay of a test, and far less than the ten years a lease is kept on.
 LONG = 1_000_000
@@ -70,17 +71,25 @@ def everything(redis: Redis) -> dict[bytes, tuple[bytes, int]]:
     return {key: (cast(bytes, redis.dump(key)), redis.pexpiretime(cast(Any, key))) for key in keys}
 
 
-def end_lease(redis: Redis, id: str) -> None:
+def end_lease(redis: Redis, id: str, spec: QueueSpec = EVENTS) -> None:
     """The time of the job's lease has passed."""
-    for member in members(redis, STARTED):
+    started = f"rq:wip:{spec.rq_name}"
+    for member in members(redis, started):
         if member.startswith(f"{id}:"):
-            redis.zincrby(STARTED, -LONG, member)
+            redis.zincrby(started, -LONG, member)
 
 
 def make_due(redis: Redis, id: str) -> None:
     """The time of the job's schedule has come."""
     assert redis.zscore(SCHEDULED, id) is not None
     redis.zincrby(SCHEDULED, -LONG, id)
+
+
+def failing_for(redis: Redis, id: str, seconds: float) -> None:
+    """The job has failed for the first time so many seconds ago."""
+    first = datetime.fromtimestamp(now(redis) - seconds, UTC)
+    text = first.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    redis.hset(f"rq:job:{id}", mapping={"first_failed_at": text, "last_failed_at": text})
 
 
 def one_of_each(jobs: JobQueue) -> dict[str, str]:
@@ -116,6 +125,14 @@ def make_suspect(jobs: JobQueue, id: str) -> None:
     assert claim_one(jobs).id == id
     end_lease(jobs.connection, id)
     assert jobs.rescue() == Rescued(expired=1)
+
+
+def rescue(jobs: JobQueue) -> Rescued:
+    """What the clock does, where the ledger has none of the jobs."""
+    found = jobs.rescue()
+    for job in found.suspects:
+        assert jobs.bury(job, "crashed_worker", "LeaseExpired", "its worker died")
+    return found
 
 
 def now(redis: Redis) -> float:

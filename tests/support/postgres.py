@@ -32,7 +32,7 @@ FAST = dict.fromkeys(DURABLE, "off")
 
 @dataclass(frozen=True)
 class Postgres:
-    """A running server, that listens on a socket in `directory` only."""
+    """A running server, that listens on a socket in `directory`."""
 
     directory: Path
     process: subprocess.Popen[bytes]
@@ -58,10 +58,11 @@ class Postgres:
 
 
 @contextmanager
-def postgres_server(*, durable: bool = False) -> Iterator[Postgres]:
+def postgres_server(*, durable: bool = False, address: str = "") -> Iterator[Postgres]:
     """Start a server of one's own, and stop it at the end. Works as root and as anyone else.
 
-    `durable` waits for the disk at each commit, as production does.
+    `durable` waits for the disk at each commit, as production does. With an `address` it takes
+    whoever comes there, too: one that nobody else on this machine can reach.
     """
     # Short, as a socket's path has to be; of the server's user, and closed to all others.
     directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
@@ -70,7 +71,7 @@ def postgres_server(*, durable: bool = False) -> Iterator[Postgres]:
         as_user = _as_user(directory)
         binaries = _binaries(directory)
         _initialise(binaries, directory, as_user)
-        server = Postgres(directory, _start(binaries, directory, as_user, durable))
+        server = Postgres(directory, _start(binaries, directory, as_user, durable, address))
         _wait_for(server)
         yield server
     finally:
@@ -123,16 +124,19 @@ def _initialise(binaries: Path, directory: Path, as_user: dict[str, Any]) -> Non
 
 
 def _start(
-    binaries: Path, directory: Path, as_user: dict[str, Any], durable: bool
+    binaries: Path, directory: Path, as_user: dict[str, Any], durable: bool, address: str
 ) -> subprocess.Popen[bytes]:
     settings = {
         **(DURABLE if durable else FAST),
-        "listen_addresses": "",
+        "listen_addresses": address,
         "unix_socket_directories": str(directory),
         "shared_buffers": "32MB",
         "autovacuum": "on" if durable else "off",
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    if address:
+        with (directory / "data" / "pg_hba.conf").open("a") as rules:
+            rules.write(f"host all all {address}/24 trust\n")
     with (directory / "log").open("wb") as log:
         return subprocess.Popen(
             [binaries / "postgres", "-D", directory / "data", *options],

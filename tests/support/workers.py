@@ -20,6 +20,7 @@ from app.queue.transitions import JobQueue
 from tests.support.events import OPENED, event_body
 from workers.context import Context
 from workers.jobs import call
+from workers.redaction import bare
 from workers.worker import Worker
 
 NOW = float(OPENED + 1_000_000)
@@ -72,15 +73,26 @@ def worker_of(
 ) -> Worker:
     """A worker of the events, registered; it hears no commands and takes over no signals."""
     numbers = itertools.count(1)
+    if isinstance(run, Context):
+        options.setdefault("check_ledger", run.stores.ledger.check_writable)
     worker = Worker(
         queue or JobQueue(redis, EVENTS),
         partial(call, context=run) if isinstance(run, Context) else partial(run_alone, run),
         lease=lease,
         token=lambda: f"lease{next(numbers)}",
         chance=lambda: 1.0,
+        bare=partial(bare, context=run) if isinstance(run, Context) else lambda data, limit: b"",
         **options,
     )
     worker.register_birth()
+    return worker
+
+
+def running_all(
+    worker: Worker, run: Callable[[Sequence[Call]], None] = lambda calls: None
+) -> Worker:
+    """The same worker, which runs the jobs of a batch together, by `run`."""
+    worker._run_calls = run
     return worker
 
 

@@ -25,6 +25,7 @@ def settings_of(redis_url: str, database_url: str) -> dict[str, str]:
     return {
         "STRIPE_WEBHOOK_SECRET": f"{SECRET},{ROLLED}",
         "REDIS_URL": redis_url,
+        "DURABILITY": "memory",  # the server of most tests never syncs
         "DATABASE_URL": database_url,
         "API_TOKENS": f"{TOKEN},{OTHER_TOKEN}",
         "REFERENCE_METADATA_KEYS": "user_id,userId",

@@ -78,13 +78,13 @@ def command() -> list[str]:
 
 
 @contextmanager
-def running(folder: Path, **settings: str) -> Iterator[Web]:
-    """A web process that answers; its output is in `folder`."""
+def running(folder: Path, *starter: str, **settings: str) -> Iterator[Web]:
+    """A web process that answers; its output is in `folder`. `starter` is given its command."""
     port = free_port()
     log = folder / "web.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command(),
+            [*starter, *command()],
             cwd=ROOT,
             env=environment(PORT=str(port), **settings),
             stdin=subprocess.DEVNULL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def test_settings_that_are_missing_or_wrong_are_all_named_and_the_exit_code_is_2
     lines = told.stderr.splitlines()
     assert [line.split()[0] for line in lines] == [
         "STRIPE_WEBHOOK_SECRET",
+        "DATABASE_URL",
         "STRIPE_API_KEY",
         "REDIS_URL",
         "API_TOKENS",
@@ -62,6 +64,7 @@ def test_settings_that_are_missing_or_wrong_are_all_named_and_the_exit_code_is_2
         ("STRIPE_WEBHOOK_SECRET", " , "),
         ("STRIPE_WEBHOOK_SECRET", f"{SECRET},{PLANTED}"),
         ("REDIS_URL", f"redis://:{PLANTED}@host:{PLANTED}"),
+        ("DATABASE_URL", ""),
         ("DATABASE_URL", f"postgresql://user:{PLANTED}@host:{PLANTED}/identity"),
         ("DATABASE_URL", f"mysql://user:{PLANTED}@host/identity"),
         ("WEB_CONCURRENCY", "0"),
@@ -71,8 +74,9 @@ def test_settings_that_are_missing_or_wrong_are_all_named_and_the_exit_code_is_2
 def test_one_wrong_setting_is_one_line_and_exit_code_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
 ) -> None:
-    for known in ("REDIS_URL", "DATABASE_URL", "API_TOKENS", "STRIPE_API_KEY", "PORT", "DYNO"):
+    for known in ("REDIS_URL", "API_TOKENS", "STRIPE_API_KEY", "PORT", "DYNO"):
         monkeypatch.delenv(known, raising=False)
+    monkeypatch.setenv("DATABASE_URL", "sqlite://")
     monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", SECRET)
     monkeypatch.setenv(name, value)
     monkeypatch.setattr("uvicorn.run", lambda *args, **kwargs: pytest.fail("it serves"))
@@ -86,7 +90,24 @@ def test_one_wrong_setting_is_one_line_and_exit_code_2(
     assert PLANTED not in told.err
 
 
-@pytest.mark.parametrize("concurrency", [1, 2])
+def test_more_dripping_heads_than_files_do_not_stop_deliveries(
+    environment: dict[str, str], redis: Redis, tmp_path: Path
+) -> None:
+    few_files = ("sh", "-c", 'ulimit -n 200; exec "$@"', "sh")
+    with running(tmp_path, *few_files, **environment) as web, ExitStack() as dripping:
+        for number in range(400):
+            connection = dripping.enter_context(web.connect())
+            connection.sendall(b"GET / HTTP/1.1\r\na: ")
+            if number % 50 == 0:  # one that comes early has room made for it as well
+                assert web.answers()
+        body = event()
+        answer = web.exchange(request("POST", URL, body, *signed(body).items()))
+        assert json.loads(answer.body) == {"outcome": "enqueued"}
+        log = web.log.read_text()
+    assert "too many connections: the longest idle are closed" in log
+
+
+@pytest.mark.parametrize("concurrency", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_sigterm_to_every_process_lets_requests_finish(
     environment: dict[str, str], redis: Redis, tmp_path: Path, concurrency: int
 ) -> None:
@@ -109,9 +130,10 @@ def test_sigterm_to_every_process_lets_requests_finish(
         assert web.process.wait(10) in (0, -signal.SIGTERM)
         eventually(web.is_gone)
         assert "Traceback" not in web.log.read_text()
-    assert redis.llen("rq:queue:events") == 1
+    assert redis.llen("rq:queue:identity-events") == 1
 
 
+@pytest.mark.slow
 def test_sigterm_to_the_first_of_several_processes_ends_all(
     environment: dict[str, str], redis: Redis, tmp_path: Path
 ) -> None:

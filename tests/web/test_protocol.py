@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import select
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import repeat
@@ -13,14 +14,15 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from app.web.protocol import MAX_AHEAD, MAX_HEAD, MAX_HEADERS, MAX_URL
+from app.web.protocol import MAX_AHEAD, MAX_HEAD, MAX_HEADERS, MAX_PARTS, MAX_URL
 from tests.web.deliveries import URL, event, signed
 from tests.web.processes import Web, read_answer, request
 
 # Sent before the server is expected to have closed the connection; buffers of both sides fit in.
 MANY_MEGABYTES = 40 * 2**20
 HEAD = b"POST %s HTTP/1.1\r\nHost: x\r\n" % URL.encode()
-CHUNKED = HEAD + b"Stripe-Signature: t=1,v1=a\r\nTransfer-Encoding: chunked\r\n\r\n"
+# NOW is filled in: of any other time, the body would not be read at all.
+CHUNKED = HEAD + b"Stripe-Signature: t=NOW,v1=a\r\nTransfer-Encoding: chunked\r\n\r\n"
 ENDLESS: dict[str, tuple[bytes, bytes]] = {
     "empty lines": (b"", b"\r\n" * 500),
     "a method": (b"", b"A" * 1_000),
@@ -61,21 +63,58 @@ def send_until_closed(connection: socket.socket, parts: Iterator[bytes]) -> int:
 def test_what_has_no_end_is_cut_off(web: Web, begin: bytes, more: bytes) -> None:
     before = resident(web)
     with web.connect() as connection:
-        connection.sendall(begin)
+        connection.sendall(begin.replace(b"NOW", b"%d" % time.time()))
         send_until_closed(connection, repeat(more))
+        told = b""
         with suppress(ConnectionError):  # what it has not read resets the connection
-            assert connection.recv(100).startswith((b"HTTP/1.1 400 ", b""))
+            told = connection.recv(100)
+        assert not told or told.startswith(b"HTTP/1.1 400 ")
     assert resident(web) - before < 8 * 2**20
 
 
-def test_small_chunks_of_a_large_body_count_by_their_lines_alone(web: Web) -> None:
-    body = b" " * 300_000 + event()
-    pieces = [body[at : at + 100] for at in range(0, len(body), 100)]
+def delivery_in_chunks(body: bytes, size: int) -> bytes:
+    """A delivery whose chunks have so many bytes each."""
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
-    assert len(chunks) - len(body) < MAX_HEAD
     told = (*signed(body).items(), ("Transfer-Encoding", "chunked"))
-    answer = web.exchange(request("POST", URL, chunks + b"0\r\n\r\n", *told))
-    assert json.loads(answer.body) == {"outcome": "enqueued"}
+    return request("POST", URL, chunks + b"0\r\n\r\n", *told)
+
+
+def test_small_chunks_of_a_large_body_count_by_their_lines_alone(web: Web) -> None:
+    sent = delivery_in_chunks(b" " * 300_000 + event(), 100)
+    assert len(sent) - 300_000 < MAX_HEAD
+    assert json.loads(web.exchange(sent).body) == {"outcome": "enqueued"}
+
+
+def test_tiny_chunks_are_refused_long_before_their_bytes_are_many(web: Web) -> None:
+    answer = web.exchange(delivery_in_chunks(event() + b" " * MAX_PARTS, 1))
+    assert (answer.status, answer.body) == (400, b"the body comes in too many parts")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        (("Transfer-Encoding", "chunked"), ("Content-Length", "5")),
+        (("Content-Length", "5"), ("Transfer-Encoding", "chunked")),
+        (("Transfer-Encoding", "gzip, chunked"),),
+        (("Transfer-Encoding", "gzip"), ("Transfer-Encoding", "chunked")),
+        (("Transfer-Encoding", "identity"),),
+        (("Transfer-Encoding", "chunked"), ("Transfer-Encoding", "identity")),
+    ],
+)
+def test_a_body_whose_end_others_may_see_elsewhere_is_400(
+    web: Web, told: tuple[tuple[str, str], ...]
+) -> None:
+    chunks = b"5\r\nhello\r\n0\r\n\r\n"
+    with web.connect() as connection:
+        connection.sendall(request("GET", "/healthz", chunks, *told))
+        answer = read_answer(connection)
+        assert (answer.status, answer.headers["connection"]) == (400, "close")
+
+
+def test_chunks_in_http_1_0_are_400(web: Web) -> None:
+    asked = request("GET", "/healthz", b"0\r\n\r\n", ("Transfer-Encoding", "chunked"))
+    assert web.exchange(asked.replace(b"HTTP/1.1", b"HTTP/1.0")).status == 400
 
 
 def headers(count: int) -> Callable[[], bytes]:
@@ -132,7 +171,7 @@ def test_requests_may_be_sent_ahead(web: Web, redis: Redis) -> None:
     told = all_answers(web, sent + request("GET", "/healthz", b"", ("Connection", "close")))
     assert told.count(b'{"outcome":"enqueued"}') == MAX_AHEAD
     assert told.endswith(b'{"status":"ok"}')
-    assert redis.llen("rq:queue:events") == MAX_AHEAD
+    assert redis.llen("rq:queue:identity-events") == MAX_AHEAD
 
 
 def test_of_too_many_requests_ahead_the_first_are_answered(web: Web) -> None:
@@ -164,7 +203,8 @@ def test_an_answer_has_the_headers_that_others_have(web: Web) -> None:
     body = event()
     delivered = web.exchange(request("POST", URL, body, *signed(body).items()))
     other = web.exchange(request("GET", "/healthz"))
-    assert delivered.headers.keys() == other.headers.keys()
+    # Nobody asks about a delivery that was taken, so none pays for an id.
+    assert delivered.headers.keys() | {"request-id", "x-request-id"} == other.headers.keys()
     assert delivered.headers["content-type"] == other.headers["content-type"]
     closing = web.exchange(
         request("POST", URL, body, *signed(body).items(), ("Connection", "close"))

@@ -80,6 +80,7 @@ def test_a_reference_is_answered_as_documented(backend: Backend) -> None:
         "client_reference_id": "user_1",
         "account": "",
         "livemode": False,
+        "purpose": "",
         "standing": {
             "status": "verified",
             "session_id": "vs_1",
@@ -89,13 +90,21 @@ def test_a_reference_is_answered_as_documented(backend: Backend) -> None:
             "last_error_code": None,
             "next_step": "none",
             "redaction": None,
-            "version": 5,
+            "type": "document",
+            "verification_flow": None,
+            "options": None,
+            "version": NOW + 4,
+            "attempts_counted": 0,
+            "attempts_granted": 0,
+            "verified_until": None,
         },
         "sessions": [
             {
                 "id": "vs_2",
                 "status": "requires_input",
                 "type": "document",
+                "verification_flow": None,
+                "options": None,
                 "created": 500,
                 "since": 500,
                 "attempts": 0,
@@ -107,6 +116,8 @@ def test_a_reference_is_answered_as_documented(backend: Backend) -> None:
                 "id": "vs_1",
                 "status": "verified",
                 "type": "document",
+                "verification_flow": None,
+                "options": None,
                 "created": 100,
                 "since": 140,
                 "attempts": 1,
@@ -116,9 +127,9 @@ def test_a_reference_is_answered_as_documented(backend: Backend) -> None:
             },
         ],
     }
-    assert [line["version"] for line in timeline] == [1, 2, 3, 4, 5]
+    assert [line["version"] for line in timeline] == list(range(NOW, NOW + 5))
     assert timeline[2] == {
-        "version": 3,
+        "version": NOW + 2,
         "previous_status": "processing",
         "status": "requires_input",
         "session_id": "vs_1",

@@ -9,13 +9,14 @@ import httpx2
 import pytest
 from redis import Redis
 from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 
 from app.queue.dead_letters import DeadLetters
 from app.queue.model import EVENTS, decode, named
 from app.queue.transitions import JobQueue
 from app.settings import Settings
 from app.web.main import create_app
-from tests.support.events import METADATA, event_body
+from tests.support.events import METADATA, event_body, thin_body
 from tests.support.places import queued as queued_ids
 from tests.web.deliveries import ROLLED, SECRET, URL, event, header, signature, signed
 
@@ -64,6 +65,30 @@ def test_each_of_the_six_types_is_taken(client: TestClient, name: str) -> None:
     assert deliver(client, event(name=name)).json() == {"outcome": "enqueued"}
 
 
+def test_a_thin_event_is_enqueued_once_under_its_own_id(client: TestClient, redis: Redis) -> None:
+    body = json.dumps(thin_body()).encode()
+    assert deliver(client, body).json() == {"outcome": "enqueued"}
+    assert deliver(client, body).json() == {"outcome": "duplicate"}
+    (payload,) = queued(redis)
+    assert payload["id"] == "evt_test_65thin"
+    assert (payload["name"], payload["session_id"]) == ("verified", "vs_1")
+    assert (payload["account"], payload["livemode"]) == ("acct_1", False)
+
+
+def test_a_type_of_identitys_that_is_not_known_is_said_once(client: TestClient) -> None:
+    bodies = [
+        event_body() | {"type": "identity.verification_session.invented"},
+        event_body() | {"type": "account.updated"},
+        thin_body("invented"),
+    ]
+    with capture_logs() as logs:
+        for body in bodies * 2:
+            assert deliver(client, json.dumps(body).encode()).json() == {"outcome": "ignored"}
+    said = [line["type"] for line in logs if "are ignored" in line["event"]]
+    invented = "identity.verification_session.invented"
+    assert said == [invented, f"v1.{invented}"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -82,7 +107,7 @@ def test_what_is_signed_and_not_ours_is_ignored(
 ) -> None:
     answer = deliver(client, json.dumps(body).encode())
     assert (answer.status_code, answer.json()) == (200, {"outcome": "ignored"})
-    assert redis.dbsize() == 0
+    assert redis.keys("rq:*") == []
 
 
 @pytest.mark.parametrize("secret", [SECRET, ROLLED])
@@ -163,6 +188,6 @@ def test_of_a_key_given_twice_the_last_counts(client: TestClient, redis: Redis) 
 def test_an_event_of_a_connected_account_and_livemode_keep_both(
     client: TestClient, redis: Redis
 ) -> None:
-    body = event_body(account="acct_1") | {"livemode": True}
+    body = event_body(account="acct_1", livemode=True)
     deliver(client, json.dumps(body).encode())
     assert (queued(redis)[0]["account"], queued(redis)[0]["livemode"]) == ("acct_1", True)

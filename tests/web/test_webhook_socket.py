@@ -49,7 +49,7 @@ def send_many_megabytes(connection: socket.socket) -> None:
 def test_a_delivery_over_a_socket_is_enqueued(web: Web, redis: Redis) -> None:
     answer = web.exchange(delivery(event()))
     assert (answer.status, json.loads(answer.body)) == (200, {"outcome": "enqueued"})
-    assert redis.llen("rq:queue:events") == 1
+    assert redis.llen("rq:queue:identity-events") == 1
 
 
 def test_a_delivery_in_chunks_is_enqueued(web: Web) -> None:
@@ -116,7 +116,20 @@ def test_a_sender_who_hangs_up_in_the_body_harms_nobody(web: Web, redis: Redis) 
         with web.connect() as connection:
             connection.sendall(request("POST", URL, body, *told))
     assert web.exchange(delivery(event("evt_2"))).status == 200
-    assert redis.llen("rq:queue:events") == 1
+    assert redis.llen("rq:queue:identity-events") == 1
+
+
+@pytest.mark.parametrize(
+    "told",
+    [(), (("Stripe-Signature", "v1=a"),), tuple(signed(b"", at=time.time() - 900).items())],
+    ids=["absent", "without time", "stale"],
+)
+def test_a_signature_header_that_cannot_be_right_is_400_before_the_body_comes(
+    web: Web, told: tuple[tuple[str, str], ...]
+) -> None:
+    with web.connect() as connection:
+        connection.sendall(request("POST", URL, b"", *told, ("Content-Length", "1000")))
+        assert_error(read_answer(connection), 400)
 
 
 def test_a_doubled_signature_header_is_400(web: Web) -> None:

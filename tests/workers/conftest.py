@@ -12,7 +12,10 @@ from app.local.valkey import Valkey
 from app.queue.model import EVENTS
 from app.queue.transitions import JobQueue
 from app.settings import Settings
-from tests.support.workers import offline
+from app.stripe.client import StripeApi
+from tests.sandbox.processes import Sandbox
+from tests.support.workers import offline, with_stores
+from tests.workers.asked import KEY
 from workers.context import Context
 
 
@@ -33,3 +36,9 @@ def context(database_url: str, redis: Redis, valkey: Valkey) -> Iterator[Context
 def jobs(redis: Redis) -> JobQueue:
     """The queue of events."""
     return JobQueue(redis, EVENTS)
+
+
+@pytest.fixture
+def asking(context: Context, sandbox: Sandbox) -> Context:
+    """The context with Stripe in it."""
+    return with_stores(context, stripe=StripeApi(KEY, sandbox.url))

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from app.logs import configure
 from app.queue.connection import open_redis
@@ -45,7 +46,14 @@ def run(function: str, arguments: list[Any]) -> None:
 def main(url: str, lease: str) -> None:
     """Work until a signal."""
     configure("json")
-    JobQueue.wait.__defaults__ = (IDLE_WAIT,)
+    wait = JobQueue.wait
+
+    def told_wait(queue: JobQueue) -> bool:
+        found = wait(queue, IDLE_WAIT)
+        tell("waited")  # not where a signal broke it off
+        return found
+
+    patch.object(JobQueue, "wait", told_wait).start()
     Worker(
         JobQueue(open_redis(url), EVENTS),
         partial(run_alone, run),

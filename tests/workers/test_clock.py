@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from app.domain.durations import HOUR
 from app.domain.effects import PendingEffect
 from app.domain.errors import QueueUnavailable
 from app.domain.event import SessionEvent
@@ -15,6 +16,7 @@ from app.domain.reconcile import Applied
 from app.domain.session import Observation
 from app.ledger.engine import LedgerUnavailable
 from app.ledger.ledger import Ledger
+from app.operations.effects import enqueue_and_mark, enqueue_effects
 from app.queue.model import EFFECTS, EVENTS, effect_job
 from app.queue.transitions import JobQueue
 from tests.support.events import OPENED
@@ -23,9 +25,10 @@ from tests.support.workers import NOW, payload, with_stores
 from tests.workers.runs import Time
 from workers.clock import EFFECT_GRACE, EFFECTS_INTERVAL, Clock
 from workers.context import Context
+from workers.jobs import run_effect
 
 RECHECK = "evt_1-recheck"
-QUEUED_EFFECT = "rq:scheduled:effects"
+QUEUED_EFFECT = "rq:scheduled:identity-effects"
 
 
 def processing() -> Observation:
@@ -106,9 +109,45 @@ def test_an_effect_that_died_is_not_brought_back_by_the_clock(
     }
 
 
+def test_an_effect_that_died_is_failed_in_the_ledger_whoever_buried_it(
+    context: Context, redis: Redis
+) -> None:
+    applied = dies_after_commit(context, EFFECT_GRACE + 1)
+    context.stores.effects.enqueue(replace(effect_job(applied.effects[0], NOW), delay=0))
+    (job,) = context.stores.effects.claim("token", 60, 1)
+    context.stores.effects.bury(job, "crashed_worker", "LeaseExpired", "its worker died")
+    clock = Clock(context)
+    clock.run_once()
+    assert context.stores.ledger.effect_status(RECHECK) == "failed"
+    assert [clock.record_dead_effects(), clock.enqueue_effects()] == [0, 0]
+
+
+def test_a_dead_effect_that_another_tool_has_put_back_is_done(context: Context) -> None:
+    (effect,) = dies_after_commit(context, EFFECT_GRACE + 1).effects
+    context.stores.ledger.mark_failed([effect.id], int(NOW))
+    run_effect(effect.pack(), context)
+    assert context.stores.ledger.effect_status(effect.id) == "dropped"  # there is no Stripe to ask
+
+
+def test_an_effect_due_in_more_than_an_hour_waits_in_the_ledger_until_then(
+    context: Context, redis: Redis
+) -> None:
+    due = int(NOW) + 2 * HOUR
+    effect = PendingEffect("far", "recheck", "", False, "vs_1", None, None, due)
+    context.stores.ledger.add_effects([effect], int(NOW))
+    assert enqueue_effects([effect], context.stores.effects, NOW)
+    enqueue_and_mark([effect], context.stores.effects, context.stores.ledger, NOW)
+    later = replace(context, now=lambda: NOW + EFFECT_GRACE + 1)
+    assert Clock(later).enqueue_effects() == 0
+    assert redis.zscore(QUEUED_EFFECT, "far") is None
+    soon = replace(context, now=lambda: NOW + HOUR + EFFECT_GRACE + 1)
+    assert Clock(soon).enqueue_effects() == 1
+    assert redis.zscore(QUEUED_EFFECT, "far") is not None
+
+
 def test_an_effect_that_is_done_is_not_enqueued(context: Context) -> None:
     dies_after_commit(context, EFFECT_GRACE + 1)
-    context.stores.ledger.mark_effect(RECHECK, "done", int(NOW))
+    context.stores.ledger.mark_effects([RECHECK], "done", int(NOW))
     assert Clock(context).enqueue_effects() == 0
 
 
@@ -120,8 +159,8 @@ def test_what_is_lost_and_what_is_due_is_queued_again(
     queue.enqueue_all([new("lost"), new("deferred")])
     _, deferred = queue.claim("token", 60, 2)
     queue.retry_later(deferred, 3600, "Busy", "x")
-    redis.zincrby(f"rq:wip:{name}", -LONG, "lost:token")
-    redis.zincrby(f"rq:scheduled:{name}", -LONG, "deferred")
+    redis.zincrby(f"rq:wip:{queue.spec.rq_name}", -LONG, "lost:token")
+    redis.zincrby(f"rq:scheduled:{queue.spec.rq_name}", -LONG, "deferred")
     Clock(context).run_once()
     assert counts(queue) == {"queued": 2, "started": 0, "scheduled": 0, "failed": 0}
 
@@ -183,3 +222,14 @@ def test_the_ledger_is_not_asked_at_every_tick(context: Context) -> None:
         beat.now = float(second)
         clock.run_once()
     assert asked == [0, EFFECTS_INTERVAL, 2 * EFFECTS_INTERVAL]
+
+
+def test_the_clock_trims_the_stream_that_nothing_is_appended_to(
+    context: Context, redis: Redis
+) -> None:
+    redis.xadd("changes", {"old": "1"}, id="1-0")
+    Clock(context).run_once()
+    assert redis.xlen("changes") == 1
+    settings = replace(context.stores.settings, notify_stream="changes")
+    Clock(with_stores(context, settings=settings)).run_once()
+    assert redis.xlen("changes") == 0

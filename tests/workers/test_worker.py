@@ -44,7 +44,7 @@ def test_what_time_mends_is_deferred(jobs: JobQueue, redis: Redis) -> None:
         "Transient",
         "out of reach",
     ]
-    due = redis.zscore("rq:scheduled:events", "evt_1")
+    due = redis.zscore("rq:scheduled:identity-events", "evt_1")
     assert due is not None
     assert 0 < due - redis.time()[0] < 5
 
@@ -104,6 +104,16 @@ def test_a_job_over_its_time_is_deferred_once_and_then_buried(jobs: JobQueue, re
     assert letter is not None
     assert (letter.reason, letter.attempts) == ("timed_out", 2)
     assert told == [1, 0, 1, 0]
+
+
+def test_an_earlier_deferral_does_not_make_the_first_timeout_fatal(
+    jobs: JobQueue, redis: Redis
+) -> None:
+    enqueue(jobs, "evt_1")
+    redis.hset("rq:job:evt_1", "attempts", 3)
+    worker_of(redis, Runs(lambda job: time.sleep(10)), lease=2).run_once()
+    assert (place(redis, "evt_1"), field(redis, "evt_1", "attempts")) == ("scheduled", "4")
+    assert jobs.timeouts_of("evt_1") == 1
 
 
 def test_a_job_may_take_half_a_lease_and_twenty_seconds_at_most(redis: Redis) -> None:

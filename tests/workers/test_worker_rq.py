@@ -29,7 +29,7 @@ def test_a_worker_is_seen_by_rq_with_what_it_has_done(jobs: JobQueue, redis: Red
     worker = worker_of(redis, fails("evt_2", error=Permanent("no")))
     worker.run_once()
     (seen,) = registered(redis)
-    assert (seen.name, seen.queue_names()) == (worker.name, ["events"])
+    assert (seen.name, seen.queue_names()) == (worker.name, ["identity-events"])
     assert (seen.successful_job_count, seen.failed_job_count) == (2, 1)
 
 
@@ -46,7 +46,7 @@ def test_rq_info_shows_the_worker_and_its_queue(
     enqueue(jobs, "evt_1", "evt_2")
     worker = worker_of(redis, Runs())
     told = rq_command(valkey, "info", "--raw")
-    assert "queue events 2" in told
+    assert "queue identity-events 2" in told
     assert worker.name in told
 
 

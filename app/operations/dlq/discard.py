@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from app.batches import batches
 from app.domain.snapshot import SessionKey
+from app.domain.standing import ReferenceKey
 from app.ledger.ledger import Ledger
 from app.ledger.rows import Discarded
 from app.queue.dead_letters import DeadLetter
@@ -27,7 +28,7 @@ def discard(
         ledger.record_discarded([_discarded(letter, ledger) for letter in batch], why, now)
         if queue.spec == EFFECTS:  # else the clock would find them pending and queue them again
             for letter in batch:
-                ledger.mark_effect(letter.id, "dropped", now)
+                ledger.mark_effects([letter.id], "dropped", now)
         discarded += queue.discard([letter.id for letter in batch])
     return discarded
 
@@ -36,6 +37,11 @@ def _discarded(letter: DeadLetter, ledger: Ledger) -> Discarded:
     payload = letter.payload
     account, livemode = str(payload.get("account", "")), bool(payload.get("livemode", False))
     session_id, reference = str(payload.get("session_id", "")), payload.get("reference")
-    if reference is None:  # as in most effects, and in a redacted session's letters
-        reference = ledger.reference_of(SessionKey(session_id, account, livemode))
-    return Discarded(letter.id, account, livemode, reference, session_id)
+    key: ReferenceKey | None
+    if payload.get("reference_key"):  # a notification's
+        key = ledger.reference_named(str(payload["reference_key"]))
+    elif reference is None:  # as in all other effects, and in a redacted session's letters
+        key = ledger.reference_of(SessionKey(session_id, account, livemode))
+    else:
+        key = ReferenceKey(account, livemode, reference, str(payload.get("purpose", "")))
+    return Discarded(letter.id, key, session_id)

@@ -14,7 +14,7 @@ from app.domain.reconcile import Known, reconcile, reference_of
 from app.domain.session import Observation
 from app.domain.standing import ReferenceKey, Standing
 from app.ledger.ledger import Ledger
-from app.queue.dead_letters import DeadLetter
+from app.operations.dlq.selection import FailedJob
 
 # Events in one statement: databases limit its parameters.
 BATCH_SIZE = 500
@@ -30,6 +30,7 @@ class Preview:
     letters: int
     before: Standing | None
     after: Standing | None
+    purpose: str = ""
 
     @property
     def changes(self) -> bool:
@@ -37,7 +38,7 @@ class Preview:
         return self.before != self.after
 
 
-def preview(letters: Iterable[DeadLetter], ledger: Ledger, now: int) -> Iterator[Preview]:
+def preview(letters: Iterable[FailedJob], ledger: Ledger, now: int) -> Iterator[Preview]:
     """What replaying all the letters would change, for each reference they are about.
 
     A letter that this version cannot read is not counted: it would fail again. `now` is in Unix
@@ -45,7 +46,9 @@ def preview(letters: Iterable[DeadLetter], ledger: Ledger, now: int) -> Iterator
     """
     observations = _observations(letters)
     known = _look_up(observations, ledger)
-    outcome = reconcile(known, observations, policy=None, now=now)
+    outcome = reconcile(
+        known, observations, policy=None, now=now, reverify_after=ledger.reverify_after
+    )
     sessions = {**known.sessions, **outcome.sessions}
     standings = {**known.standings, **outcome.standings}
     # A session that a letter moves to another reference changes both, and counts for the new one.
@@ -57,7 +60,7 @@ def preview(letters: Iterable[DeadLetter], ledger: Ledger, now: int) -> Iterator
         yield Preview(None, "", observations[-1].snapshot.livemode, counted[None], None, None)
 
 
-def _observations(letters: Iterable[DeadLetter]) -> list[Observation]:
+def _observations(letters: Iterable[FailedJob]) -> list[Observation]:
     found = []
     for letter in letters:
         with suppress(UnreadableEvent):
@@ -77,4 +80,4 @@ def _look_up(observations: Sequence[Observation], ledger: Ledger) -> Known:
 def _preview_one(
     key: ReferenceKey, letters: int, before: Standing | None, after: Standing | None
 ) -> Preview:
-    return Preview(key.reference, key.account, key.livemode, letters, before, after)
+    return Preview(key.reference, key.account, key.livemode, letters, before, after, key.purpose)

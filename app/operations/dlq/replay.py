@@ -1,15 +1,15 @@
-"""Replay dead letters: at a bounded rate, in flat memory, and report the outcomes."""
+"""Replay dead letters, or try deferred jobs now: at a bounded rate, and report the outcomes."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from app.batches import batches
 from app.ledger.ledger import Ledger
-from app.queue.dead_letters import DeadLetter
-from app.queue.model import EVENTS
+from app.operations.dlq.selection import FailedJob
+from app.queue.model import EFFECTS, EVENTS
 from app.queue.transitions import JobQueue
 
 # Letters put back in one round trip, and letters that may wait for their outcome at once.
@@ -42,23 +42,31 @@ class Replay:
         queue: JobQueue,
         ledger: Ledger,
         *,
+        deferred: bool = False,
         rate: float | None = None,
         report: Callable[[ReplayProgress], None] = lambda so_far: None,
+        now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`rate` is the maximum of letters a second. `report` is called at each step forward."""
+        """`rate` is the maximum of letters a second. `report` is called at each step forward.
+
+        `deferred`: the letters are deferred jobs, which are tried now. `now` gives Unix seconds.
+        """
         self.so_far = ReplayProgress()
         self._queue = queue
         self._ledger = ledger
+        self._from = "scheduled" if deferred else "failed"
         self._rate = rate
         self.report = report
+        self._now = now
         self._clock = clock
         self._sleep = sleep
         self._outstanding: set[str] = set()
         self._known: set[str] = set()  # those of them that the ledger had before
+        self._unanswered: list[str] = []  # those that are being put back
 
-    def run(self, letters: Iterable[DeadLetter]) -> ReplayProgress:
+    def run(self, letters: Iterable[FailedJob]) -> ReplayProgress:
         """Put the letters back and wait for their outcomes.
 
         After any exception, `so_far` holds what was reached.
@@ -66,11 +74,14 @@ class Replay:
         self._ledger.ping()  # if the ledger is away, nothing is put back
         try:
             self._put_back(letters)
+        except KeyboardInterrupt:
+            self._count_unanswered()
+            raise
         finally:
             self.so_far.waiting = len(self._outstanding)
         return self.so_far
 
-    def _put_back(self, letters: Iterable[DeadLetter]) -> None:
+    def _put_back(self, letters: Iterable[FailedJob]) -> None:
         due = self._clock()
         size = BATCH_SIZE if self._rate is None else max(1, min(BATCH_SIZE, int(self._rate)))
         for batch in batches((letter.id for letter in letters), size):
@@ -83,13 +94,30 @@ class Replay:
                 # From now, not from when it was due: time lost to slow workers is not caught up.
                 due = self._clock() + len(batch) / self._rate
             # Letters that someone else replayed or discarded meanwhile are not counted.
-            dead = [id for id, at in self._queue.statuses(batch).items() if at == "failed"]
+            found = [id for id, at in self._queue.statuses(batch).items() if at == self._from]
             # These died after their commit: what they changed is not an outcome of this replay.
-            self._known |= self._ledger.has_events(dead)
-            self.so_far.replayed += self._queue.replay(dead)
-            self._outstanding.update(dead)
+            self._known |= self._ledger.has_events(found)
+            self._unanswered = found
+            self.so_far.replayed += self._put_back_batch(found)
+            self._outstanding.update(found)
+            self._unanswered = []
             self.report(self.so_far)
         self._wait_until_at_most(0)
+
+    def _put_back_batch(self, ids: Sequence[str]) -> int:
+        """Returns how many were where they were found."""
+        if self._from == "scheduled":
+            return self._queue.promote(ids) if ids else 0
+        if self._queue.spec.name == EFFECTS.name:  # first, as a worker may be done at once
+            self._ledger.mark_replayed(ids, int(self._now()))
+        return self._queue.replay(ids)
+
+    def _count_unanswered(self) -> None:
+        """A call that was broken off may have put its letters back: Redis knows."""
+        statuses = self._queue.statuses(self._unanswered)
+        back = {id for id, status in statuses.items() if status != self._from} - self._outstanding
+        self.so_far.replayed += len(back)
+        self._outstanding |= back
 
     def _wait_until_at_most(self, outstanding: int) -> None:
         last_outcome = self._clock()
@@ -109,7 +137,7 @@ class Replay:
         ended = {id for id, status in statuses.items() if status not in ("queued", "started")}
         # A completed job expires after an hour; its status is then None.
         finished = {id for id in ended if statuses[id] in ("finished", None)}
-        events = self._queue.spec == EVENTS
+        events = self._queue.spec.name == EVENTS.name
         changed = self._ledger.changed_by(finished) - self._known if events else finished
         self.so_far.applied += len(changed)
         self.so_far.unchanged += len(finished - changed)

@@ -2,47 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Any, Protocol, TypeVar
 
-from app.queue.dead_letters import DeadLetter
+from app.domain.standing import ReferenceKey
+from app.queue.registry import moment_of
+
+
+class FailedJob(Protocol):
+    """What a dead letter and a deferred job have in common."""
+
+    @property
+    def id(self) -> str:
+        """The job's."""
+
+    @property
+    def reason(self) -> str:
+        """Why it died, or waits."""
+
+    @property
+    def last_failed_at(self) -> str:
+        """When, in ISO 8601; "" if another tool failed it."""
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """By name; empty if no version of ours can read it."""
+
+
+Job = TypeVar("Job", bound=FailedJob)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The conditions for a letter; None: no condition. Ages are in seconds since its death."""
+    """The conditions for a letter; None: no condition. Ages are in seconds since it last failed."""
 
     reason: str | None = None
     status: str | None = None
     reference: str | None = None
+    purpose: str | None = None  # of the reference; None: of an event's any, of the others' ""
     session: str | None = None
     older_than: float | None = None
     younger_than: float | None = None
 
-    def matches(self, letter: DeadLetter, now: float) -> bool:
+    def matches(self, letter: FailedJob, now: float) -> bool:
         """Whether the letter matches; `now` is in Unix seconds."""
         conditions = (
             (self.reason, letter.reason),
             (self.status, letter.payload.get("status")),
-            (self.reference, letter.payload.get("reference")),
             (self.session, letter.payload.get("session_id")),
         )
         if any(wanted is not None and wanted != found for wanted, found in conditions):
+            return False
+        if self.reference is not None and not self._is_about(self.reference, letter.payload):
             return False
         age = age_of(letter, now)
         return (self.older_than is None or age >= self.older_than) and (
             self.younger_than is None or age <= self.younger_than
         )
 
-    def of(self, letters: Iterable[DeadLetter], now: float) -> Iterator[DeadLetter]:
+    def of(self, letters: Iterable[Job], now: float) -> Iterator[Job]:
         """The letters that match, in their order."""
         return (letter for letter in letters if self.matches(letter, now))
 
+    def _is_about(self, reference: str, payload: Mapping[str, Any]) -> bool:
+        """Whether a letter names the reference: an event by its text, a notification by its key."""
+        key = payload.get("reference_key")
+        if key is None:
+            same_purpose = self.purpose in (None, payload.get("purpose", ""))
+            return same_purpose and payload.get("reference") == reference
+        account, livemode = str(payload.get("account", "")), bool(payload.get("livemode"))
+        return bool(key == ReferenceKey(account, livemode, reference, self.purpose or "").digest)
 
-def age_of(letter: DeadLetter, now: float) -> float:
-    """Seconds since the letter died; 0 if another tool failed it and left no time."""
-    try:
-        return max(0.0, now - datetime.fromisoformat(letter.last_failed_at).timestamp())
-    except ValueError:
-        return 0.0
+
+def age_of(letter: FailedJob, now: float) -> float:
+    """Seconds since the letter last failed; 0 if another tool failed it and left no time."""
+    return max(0.0, now - moment_of(letter.last_failed_at, now))

@@ -14,6 +14,7 @@ from tests.cli.dlq.letters import bury_five
 from tests.support.cli import Run
 from tests.support.deployment import Deployment, letter
 from tests.support.ledger import count_events
+from tests.support.workers import NOW
 
 
 def test_replay_by_ids_puts_back_those_alone(working: Deployment, run: Run) -> None:
@@ -64,7 +65,7 @@ def test_replay_reports_applied_unchanged_and_failed_again_and_exits_with_1_for_
         }
     ]
     # A newer standing stays.
-    assert working.standing("old") == ("verified", 1)
+    assert working.standing("old") == ("verified", int(NOW))
 
 
 def test_a_replay_made_twice_replays_nothing_twice(working: Deployment, run: Run) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.effects import PendingEffect
+from app.domain.standing import ReferenceKey
+from app.queue.model import effect_job
 from tests.cli.dlq.letters import bury_five
 from tests.support.cli import Run
 from tests.support.deployment import Deployment
@@ -48,3 +51,15 @@ def test_a_reason_that_is_none_is_refused_with_the_four_there_are(
     assert ran.code == 2
     for reason in ("permanent_error", "attempts_exhausted", "timed_out", "crashed_worker"):
         assert reason in ran.err
+
+
+def test_a_notification_that_died_is_found_by_the_reference_that_it_does_not_name(
+    deployment: Deployment, run: Run
+) -> None:
+    keys = [ReferenceKey("", False, reference).digest for reference in ("user-1", "user-2")]
+    told = [PendingEffect(f"evt_{key[:4]}", "notify", "", False, "vs_1", key, 1, 0) for key in keys]
+    deployment.bury(*(effect_job(one, 0) for one in told), queue=deployment.stores.effects)
+    ran = run("list", "--queue", "effects", "--reference", "user-1", "--json")
+    _, *letters = ran.objects
+    assert [one["id"] for one in letters] == [told[0].id]
+    assert "user-1" not in str(letters)

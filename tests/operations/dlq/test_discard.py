@@ -51,7 +51,7 @@ def test_more_than_a_batch_is_discarded_while_it_is_read(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BATCH_SIZE", 3)
-    monkeypatch.setattr("app.queue.dead_letters.PAGE", 4)
+    monkeypatch.setattr("app.queue.registry.PAGE", 4)
     deployment.bury(*(letter(f"evt_{n}") for n in range(20)))
     assert discard(deployment.events, deployment.ledger, deployment.letters, "why", 1) == 20
     assert len(deployment.record("user-1").timeline) == 20

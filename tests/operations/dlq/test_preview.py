@@ -38,7 +38,7 @@ def assert_comes_true(deployment: Deployment) -> dict[str | None, Preview]:
             came = deployment.record(reference).standing
             assert one.after is not None
             # How often a standing changes on its way depends on the order that workers take.
-            assert replace(one.after, version=0) == replace(came, version=0)
+            assert one.after._replace(version=0) == came._replace(version=0)
             assert one.changes == (came != one.before)
     return found
 
@@ -187,4 +187,4 @@ def test_a_reference_that_has_only_had_letters_discarded_does_not_stand_yet(
     found = assert_comes_true(deployment)["user-1"]
     assert found.before is None
     assert found.after is not None
-    assert (found.after.status, found.after.version) == ("processing", 1)
+    assert found.after.status == "processing"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -15,6 +15,7 @@ from app.operations.dlq.replay import Replay, ReplayProgress
 from tests.support.deployment import Deployment, letter
 from tests.support.ledger import count_events
 from tests.support.places import counts, queued
+from tests.support.workers import NOW
 from workers.worker import Worker
 
 
@@ -67,7 +68,7 @@ def test_the_outcome_of_each_letter_is_reported(deployment: Deployment) -> None:
     )
     assert replay(deployment) == ReplayProgress(replayed=5, applied=2, unchanged=2, failed_again=1)
     assert deployment.dead == {"evt_4"}
-    assert deployment.standing("a") == ("verified", 1)
+    assert deployment.standing("a") == ("verified", int(NOW))
 
 
 def test_replaying_never_takes_a_newer_standing_back(deployment: Deployment) -> None:
@@ -78,7 +79,7 @@ def test_replaying_never_takes_a_newer_standing_back(deployment: Deployment) -> 
         letter("evt_3", "canceled", at=80),
     )
     assert replay(deployment).failed_again == 0
-    assert deployment.standing("user-1") == ("verified", 1)
+    assert deployment.standing("user-1") == ("verified", int(NOW))
 
 
 def test_a_letter_with_a_transient_failure_is_reported_as_tried_again_later(
@@ -94,6 +95,25 @@ def test_a_letter_with_a_transient_failure_is_reported_as_tried_again_later(
     worker._run_calls = raises
     time.meanwhile = worker.run_once
     assert run.run(deployment.letters) == ReplayProgress(replayed=1, deferred=1)
+
+
+def test_a_replayed_effect_is_pending_in_the_ledger_before_a_worker_can_have_it(
+    deployment: Deployment,
+) -> None:
+    id = deployment.bury_effect()
+    effects, ledger = deployment.stores.effects, deployment.ledger
+    assert ledger.mark_failed([id], int(NOW)) == 1
+    seen = []
+
+    def meanwhile() -> None:
+        seen.append(ledger.effect_status(id))
+        for job in effects.claim("other", 60, 10):
+            effects.complete("other", [job.id])
+
+    time = Time(meanwhile)
+    run = Replay(effects, ledger, clock=time, sleep=time.sleep)
+    run.run(deployment.stores.dead_letters("effects"))
+    assert seen[0] == "pending"
 
 
 def test_effects_are_done_or_not_and_change_no_standing(deployment: Deployment) -> None:
@@ -244,7 +264,7 @@ def test_a_letter_that_dies_again_is_not_replayed_again_by_the_same_run(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BATCH_SIZE", 1)
-    monkeypatch.setattr("app.queue.dead_letters.PAGE", 2)
+    monkeypatch.setattr("app.queue.registry.PAGE", 2)
     deployment.bury(*(replace(letter(f"evt_{n}"), payload={"n": n}) for n in range(7)))
     run, _ = replaying(deployment, 1)
     assert run.run(deployment.letters) == ReplayProgress(replayed=7, failed_again=7)
@@ -253,6 +273,24 @@ def test_a_letter_that_dies_again_is_not_replayed_again_by_the_same_run(
 def test_if_the_ledger_is_away_nothing_is_put_back(deployment: Deployment) -> None:
     deployment.bury(letter("evt_1"))
     away = Ledger(open_engine("sqlite:////nowhere/at/all.db"))
-    with pytest.raises((Transient, Permanent), match="the ledger"):
+    with pytest.raises((Transient, Permanent), match="SQLITE_CANTOPEN"):
         Replay(deployment.events, away).run(deployment.letters)
     assert deployment.dead == {"evt_1"}
+
+
+def test_ctrl_c_before_the_answer_to_what_was_put_back_counts_it(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment.bury(*(letter(f"evt_{n}", reference=f"user-{n}") for n in range(5)))
+    answered = deployment.events.replay
+
+    def broken_off(ids: Sequence[str]) -> int:
+        answered(ids)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(deployment.events, "replay", broken_off)
+    run, _ = replaying(deployment, rate=2)
+    with pytest.raises(KeyboardInterrupt):
+        run.run(deployment.letters)
+    assert len(queued(deployment.redis)) == 2
+    assert (run.so_far.replayed, run.so_far.waiting) == (2, 2)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from app.domain.standing import ReferenceKey
 from app.operations.dlq.selection import Selection, age_of
 from app.queue.dead_letters import DeadLetter
 
@@ -42,6 +43,21 @@ def dead(ago: float = 60, **payload: object) -> DeadLetter:
 def test_a_letter_matches_if_it_meets_all_conditions(selection: Selection, meant: bool) -> None:
     letter = dead(60, status="verified", reference="user-1", session_id="vs_1")
     assert selection.matches(letter, NOW) is meant
+
+
+DRIVER = ReferenceKey("", False, "user-1", "driver")
+
+
+@pytest.mark.parametrize(("purpose", "meant"), [(None, True), ("driver", True), ("", False)])
+def test_an_event_for_a_purpose_is_the_users(purpose: str | None, meant: bool) -> None:
+    letter = dead(60, reference="user-1", purpose="driver")
+    assert Selection(reference="user-1", purpose=purpose).matches(letter, NOW) is meant
+
+
+@pytest.mark.parametrize(("purpose", "meant"), [(None, False), ("driver", True), ("tenant", False)])
+def test_a_notification_for_a_purpose_is_meant_with_it(purpose: str | None, meant: bool) -> None:
+    letter = dead(60, reference_key=DRIVER.digest, account="", livemode=False)
+    assert Selection(reference="user-1", purpose=purpose).matches(letter, NOW) is meant
 
 
 def test_a_letter_without_a_payload_is_like_no_reference() -> None:

@@ -33,6 +33,7 @@ from workers.jobs import run_effect
 
 BASE = "/v1/verification_sessions"
 AT_STRIPE = "/v1/identity/verification_sessions"
+EMPTY_LIST = '{"object": "list", "data": [], "has_more": false, "url": "x"}'
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 _numbers = itertools.count(1)
@@ -100,6 +101,10 @@ class Backend:
 
     def redact_reference(self, reference: str, query: str = "", **headers: str) -> httpx2.Response:
         path = f"/v1/references/{quote(reference, safe='')}/redact?{query}"
+        return self.client.post(path, headers=BEARER | headers)
+
+    def refresh(self, reference: str, query: str = "", **headers: str) -> httpx2.Response:
+        path = f"/v1/references/{quote(reference, safe='')}/refresh?{query}"
         return self.client.post(path, headers=BEARER | headers)
 
     def redis(self) -> str:
@@ -172,12 +177,23 @@ def backend(environment: dict[str, str], sandbox: Sandbox, redis: Redis) -> Iter
 
 @dataclass
 class Recorder:
-    """A Stripe that answers all calls alike and keeps what it was asked."""
+    """A Stripe that answers all calls alike and keeps what it was asked.
+
+    Only a list of a reference's sessions is answered by an empty one, unless something else is to
+    be answered than a session: whoever starts a verification asks for that first.
+    """
 
     url: str = ""
     status: int = 200
     body: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
+
+    def answer(self, path: str) -> bytes:
+        """The body of the answer to a call."""
+        lists = path.startswith(AT_STRIPE + "?client_reference_id=")
+        session = self.status == 200 and '"object": "identity.verification_session"' in self.body
+        return (EMPTY_LIST if lists and session else self.body).encode()
 
     @property
     def last(self) -> dict[str, str]:
@@ -197,9 +213,12 @@ def recording() -> Iterator[Recorder]:
             recorder.asked.append(asked | {"body": self.rfile.read(length).decode()})
             self.send_response_only(recorder.status)
             self.send_header("Date", formatdate(usegmt=True))
-            self.send_header("Content-Length", str(len(recorder.body.encode())))
+            for name, value in recorder.headers.items():
+                self.send_header(name, value)
+            body = recorder.answer(self.path) if self.command == "GET" else recorder.body.encode()
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(recorder.body.encode())
+            self.wfile.write(body)
 
         def do_POST(self) -> None:
             self.do_GET()

@@ -22,8 +22,6 @@ EVERYTHING: dict[str, Any] = {
             "require_live_capture": False,
             "require_matching_selfie": True,
         },
-        "email": {"require_verification": True},
-        "phone": {"require_verification": False},
     },
     "provided_details": {"email": "jenny@example.com", "phone": "+15555550100"},
     "related_customer": "cus_1",
@@ -42,8 +40,6 @@ AS_FORM = [
     ("options[document][require_id_number]", "true"),
     ("options[document][require_live_capture]", "false"),
     ("options[document][require_matching_selfie]", "true"),
-    ("options[email][require_verification]", "true"),
-    ("options[phone][require_verification]", "false"),
     ("provided_details[email]", "jenny@example.com"),
     ("provided_details[phone]", "+15555550100"),
     ("related_customer", "cus_1"),
@@ -109,8 +105,10 @@ def test_a_field_is_expanded_if_it_is_asked_for(backend: Backend, reference: str
     assert backend.created(reference, expand=["verified_outputs"])["verified_outputs"] is None
 
 
-@pytest.mark.parametrize("name", ["color", "Type", "metadata[plan]", "\N{SNOWMAN}", "livemode"])
-def test_an_unknown_parameter_is_refused(backend: Backend, reference: str, name: str) -> None:
+@pytest.mark.parametrize("name", ["color", "Type", "\N{SNOWMAN}", "livemode", "api_key"])
+def test_stripe_itself_refuses_an_unknown_parameter(
+    backend: Backend, reference: str, name: str
+) -> None:
     error = error_of(backend.create(reference, **{name: "x"}), 400)
     assert (error["code"], error["param"]) == ("parameter_unknown", name)
     assert backend.at_stripe(reference) == []
@@ -121,9 +119,7 @@ def test_stripe_names_the_unknown_part_of_a_parameter(backend: Backend, referenc
     assert (error["code"], error["param"]) == ("parameter_unknown", "options[document][color]")
 
 
-@pytest.mark.parametrize(
-    "given", [None, "", 17, ["user-1"], {"a": "b"}, "x" * 5_001, "NUL \0", True]
-)
+@pytest.mark.parametrize("given", ["", 17, ["user-1"], {"a": "b"}, "x" * 5_001, "NUL \0", True])
 def test_a_session_without_a_usable_reference_is_refused(backend: Backend, given: Any) -> None:
     error = error_of(
         backend.client.post(
@@ -141,7 +137,7 @@ def test_a_missing_reference_is_refused(backend: Backend) -> None:
     assert (error["code"], error["param"]) == ("parameter_missing", "client_reference_id")
 
 
-@pytest.mark.parametrize("params", [{}, {"type": None}, {"type": ""}])
+@pytest.mark.parametrize("params", [{}, {"type": ""}])
 def test_a_session_without_type_and_flow_is_refused(
     backend: Backend, reference: str, params: dict[str, Any]
 ) -> None:

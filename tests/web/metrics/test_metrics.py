@@ -2,71 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
+from sqlalchemy import text
 from starlette.testclient import TestClient
 
+from app.ledger.counts import count_standings
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
 from app.local.valkey import Valkey, free_port
 from app.queue.model import EFFECTS, EVENTS
 from app.queue.transitions import JobQueue
-from app.settings import Settings
-from app.web.main import create_app
+from tests.support.events import event_body
 from tests.support.ledger import POLICY, observation
 from tests.support.places import new
 from tests.support.postgres import postgres_server
 from tests.support.stores import migrate_database
+from tests.support.waiting import eventually
 from tests.support.workers import worker_of
 from tests.web.conftest import TOKEN
+from tests.web.deliveries import SECRET, URL, signed
+from tests.web.metrics.scraping import BEARER, Samples, client_of, scrape
 from tests.web.processes import Web, request
-
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
-Samples = dict[tuple[str, ...], float]
-
-
-def scrape(client: TestClient) -> Samples:
-    """Every sample by its name and labels' values."""
-    answer = client.get("/metrics", headers=BEARER)
-    assert answer.status_code == 200, answer.text
-    return samples(answer)
-
-
-def samples(answer: httpx2.Response) -> Samples:
-    families = list(text_string_to_metric_families(answer.text))
-    assert all(family.documentation for family in families)
-    assert all(family.name.startswith("identity_") for family in families)
-    return {
-        (sample.name.removeprefix("identity_"), *sample.labels.values()): sample.value
-        for family in families
-        for sample in family.samples
-    }
-
-
-def client_of(environment: dict[str, str], **other: str) -> TestClient:
-    return TestClient(create_app(Settings.from_environment(environment | other)))
-
-
-@pytest.fixture
-def client(environment: dict[str, str], redis: Redis) -> Iterator[TestClient]:
-    """The application on a ledger of this test's own, and an empty Redis."""
-    with client_of(environment) as client:
-        yield client
-
-
-@pytest.fixture
-def ledger(database_url: str) -> Iterator[Ledger]:
-    """The ledger that the application counts."""
-    ledger = Ledger(open_engine(database_url))
-    yield ledger
-    ledger.close()
 
 
 def fill(ledger: Ledger, now: int) -> None:
@@ -80,8 +42,15 @@ def fill(ledger: Ledger, now: int) -> None:
         ledger.apply([seen], policy=POLICY, now=now)
 
 
+def count(ledger_url: str, now: int) -> None:
+    """What the clock counts, in two runs."""
+    engine = open_engine(ledger_url)
+    for _ in range(2):
+        count_standings(engine, now)
+    engine.dispose()
+
+
 def assert_counted(found: Samples) -> None:
-    assert found["events_applied_total",] == 4
     assert found["standings", "test", "verified"] == 1
     assert found["standings", "live", "processing"] == 1
     assert (found["orphans", "live"], found["orphans", "test"]) == (1, 0)
@@ -92,9 +61,10 @@ def assert_counted(found: Samples) -> None:
     assert found["events_missed_by_webhook_total",] == 7
 
 
-def test_the_ledger_is_counted(client: TestClient, ledger: Ledger) -> None:
+def test_the_ledger_is_counted(client: TestClient, ledger: Ledger, database_url: str) -> None:
     now = int(time.time())
     fill(ledger, now)
+    count(database_url, now)
     ledger.cursors.add("events_missed_by_webhook", 7, now)
     assert_counted(scrape(client))
 
@@ -108,8 +78,29 @@ def test_a_ledger_in_postgresql_is_counted_alike(environment: dict[str, str], re
         fill(ledger, now)
         ledger.cursors.add("events_missed_by_webhook", 7, now)
         ledger.close()
+        count(url, now)
         with client_of(environment, DATABASE_URL=url) as client:
             assert_counted(scrape(client))
+
+
+def test_events_of_another_mode_are_counted_as_refused(client: TestClient) -> None:
+    body = json.dumps(event_body() | {"livemode": True}).encode()
+    assert client.post(URL, content=body, headers=signed(body, SECRET)).status_code == 400
+    eventually(lambda: scrape(client).get(("requests_refused_total", "mode")) == 1.0)
+
+
+def test_ignored_events_of_identitys_are_counted_by_type(client: TestClient, redis: Redis) -> None:
+    invented = "identity.verification_session.invented"
+    for type in (invented, invented, "account.updated"):
+        body = json.dumps(event_body() | {"type": type}).encode()
+        assert client.post(URL, content=body, headers=signed(body, SECRET)).status_code == 200
+    counted = {"events_ignored_total": 2.0}
+
+    def is_counted() -> bool:
+        found = scrape(client)
+        return {name[0]: n for name, n in found.items() if invented in name} == counted
+
+    eventually(is_counted, 5)
 
 
 def test_jobs_are_counted_by_queue_and_state(client: TestClient, redis: Redis) -> None:
@@ -125,6 +116,31 @@ def test_jobs_are_counted_by_queue_and_state(client: TestClient, redis: Redis) -
     assert [found["jobs", "effects", state] for state in states] == [1, 0, 0, 0]
 
 
+def test_completed_jobs_are_counted_on_by_queue(client: TestClient, redis: Redis) -> None:
+    jobs = JobQueue(redis, EVENTS)
+    for id in ("evt_1", "evt_2"):
+        jobs.enqueue(new(id))
+        jobs.claim("lease", 60, 1)
+        jobs.complete("lease", [id, "evt_other"])
+    found = scrape(client)
+    assert (found["jobs_completed_total", "events"], found["jobs_completed_total", "effects"]) == (
+        2,
+        0,
+    )
+
+
+def test_a_ledger_that_answers_is_up_though_its_numbers_cannot_be_read(
+    client: TestClient, database_url: str
+) -> None:
+    engine = open_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE effects RENAME TO others"))
+    engine.dispose()
+    found = scrape(client)
+    assert found["up", "ledger"] == 1
+    assert not [name for name, *_ in found if name == "standings"]
+
+
 def test_the_oldest_queued_event_has_its_age(client: TestClient, redis: Redis) -> None:
     assert scrape(client)["oldest_queued_seconds", "events"] == 0
     JobQueue(redis, EVENTS).enqueue(new("evt_1"))
@@ -138,7 +154,7 @@ def test_a_job_that_the_clock_left_behind_is_counted(client: TestClient, redis: 
     jobs.enqueue(new("evt_1"))
     jobs.claim("lease", 60, 1)
     assert scrape(client)["overdue_seconds", "events"] == 0
-    redis.zincrby("rq:wip:events", -100, "evt_1:lease")
+    redis.zincrby("rq:wip:identity-events", -100, "evt_1:lease")
     assert 39 <= scrape(client)["overdue_seconds", "events"] < 100
 
 
@@ -155,9 +171,9 @@ def test_no_label_holds_an_id_or_a_reference(
 ) -> None:
     fill(ledger, int(time.time()))
     JobQueue(redis, EVENTS).enqueue(new("evt_PLANTED"))
-    text = client.get("/metrics", headers=BEARER).text
+    shown = client.get("/metrics", headers=BEARER).text
     for planted in ("PLANTED", "user_", "vs_", "evt_"):
-        assert planted not in text
+        assert planted not in shown
 
 
 def test_without_a_token_nothing_is_shown(client: TestClient) -> None:
@@ -179,7 +195,7 @@ def test_without_redis_the_ledger_is_still_counted(
     with client_of(environment, REDIS_URL=f"redis://127.0.0.1:{free_port()}") as client:
         found = scrape(client)
     assert (found["up", "redis"], found["up", "ledger"]) == (0, 1)
-    assert found["events_applied_total",] == 4
+    assert found["orphans", "live"] == 1
     assert not [name for name, *_ in found if name == "jobs"]
 
 
@@ -225,7 +241,7 @@ def test_a_store_that_comes_back_is_counted_again(
 def test_stores_that_hang_hold_a_scrape_up_for_a_moment_and_the_loop_not_at_all(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.web.metrics.READ_TIMEOUT", 0.5)
+    monkeypatch.setattr("app.web.metrics.endpoint.READ_TIMEOUT", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         away = {

@@ -1,0 +1,100 @@
+"""What `dev` and the commands beside it print."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from app.local.stack import ROOT, Stack
+from app.stripe.signatures import WEBHOOK_PATH
+
+FOLDER = ROOT / ".data"
+
+
+def this_command(folder: Path) -> str:
+    """How a person runs `dev` on this machine, with `--folder` where it is not the usual one."""
+    python = Path(sys.executable)
+    if Path(sys.argv[0]).name == "identity":
+        command = "identity"
+    elif Path.cwd() == ROOT and python.is_relative_to(ROOT):
+        command = f"{python.relative_to(ROOT)} -m app"
+    else:
+        command = f"{shlex.quote(str(python))} -m app"
+    folder = folder.resolve()
+    return (
+        f"{command} dev"
+        if folder == FOLDER
+        else f"{command} dev --folder {shlex.quote(str(folder))}"
+    )
+
+
+def what_to_try(stack: Stack, header: Path) -> str:
+    """The addresses, and commands to copy. `header` is the file that curl sends."""
+    token = f"-H {shlex.quote(f'@{header}')}"
+    return (
+        _with_sandbox(stack, token) if stack.own_stripe is None else _with_own_account(stack, token)
+    )
+
+
+def _listen(stack: Stack) -> str:
+    return f"stripe listen --forward-to {stack.web.removeprefix('http://')}{WEBHOOK_PATH}"
+
+
+def _with_own_account(stack: Stack, token: str) -> str:
+    asked = (
+        "asked" if "STRIPE_API_KEY" in (stack.own_stripe or {}) else "not asked: no STRIPE_API_KEY"
+    )
+    return f"""
+  web        {stack.web}            logs and data in {stack.folder}
+  Stripe     your account in test mode, {asked}
+  Redis      {stack.valkey.url}
+  ledger     {stack.database_url}
+
+In another terminal:
+
+  {_listen(stack)}
+  curl -s {stack.web}/v1/references/user_1 {token}
+
+The settings for other commands, but for your own STRIPE_…:
+
+  eval "$({this_command(stack.folder)} env)"
+
+Ctrl-C takes everything down.
+"""
+
+
+def _with_sandbox(stack: Stack, token: str) -> str:
+    web, dev = stack.web, this_command(stack.folder)
+    return f"""
+  web        {web}            logs and data in {stack.folder}
+  sandbox    {stack.sandbox}        a local Stripe Identity
+  Redis      {stack.valkey.url}
+  ledger     {stack.database_url}
+
+Try, in another terminal:
+
+  # start a verification for user_1, as your backend would
+  curl -s {web}/v1/verification_sessions {token} \\
+    -d type=document -d client_reference_id=user_1
+
+  # open the "url" it answers in a browser and choose an outcome; or without a browser:
+  curl -s {stack.sandbox}/_sandbox/sessions/vs_…/submit -d '{{"outcome": "verified"}}'
+
+  # read how user_1 stands
+  curl -s {web}/v1/references/user_1 {token}
+
+  # the same in one, for a new user; `trigger --help` lists what can happen
+  {dev} trigger document_expired
+
+  # the settings for every other command
+  eval "$({dev} env)"
+
+With a Stripe account, in test mode:
+
+  {_listen(stack)}
+  # then stop here, and start again with the secret that it prints, and a test key:
+  STRIPE_WEBHOOK_SECRET=whsec_… STRIPE_API_KEY=sk_test_… {dev}
+
+Ctrl-C takes everything down.
+"""

@@ -1,0 +1,115 @@
+"""The statements of `apply`, built once for each kind of database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Executable, Table, null, or_
+
+from app.domain.standing import NO_SESSIONS
+from app.ledger.bulk import Bulk, Database, Postgres, Sqlite
+from app.ledger.rows import STANDING_FIELDS
+from app.ledger.statements import SESSIONS_WITH_ATTEMPTS
+from app.ledger.tables import attempts, effects, events, sessions, standings, timeline
+
+SESSION_KEY = ("id", "account", "livemode")
+# Columns that only the sweep writes, and the clock that has sessions redacted.
+POLLED = ("missing_since", "redaction_claimed")
+REFERENCE = ("key", "account", "livemode", "client_reference_id", "purpose", "default_key")
+# What stands in the row of a new session from when it is locked until it is written.
+UNWRITTEN = {
+    "created": 0,
+    "status": "",
+    "as_of": 0,
+    "event_id": "",
+    "reference_source": 0,
+    "reference_as_of": 0,
+    "purpose": "",
+    "purpose_as_of": 0,
+    "since": "{}",
+    "updated_at": 0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyStatements:
+    """What one transaction of `apply` executes, in its order."""
+
+    insert_events: Bulk  # gives the ids of those that are new
+    lock_sessions: Bulk  # gives key, reference, and how many observations were merged
+    lock_standings: Bulk  # gives the standings; version 0 is one never seen
+    read_sessions: Executable  # of the `keys` of references, and by `ids`
+    pack_list: Callable[[Sequence[str]], Any]  # a list as a parameter
+    update_sessions: Bulk
+    insert_attempts: Bulk
+    update_standings: Bulk
+    insert_timeline: Bulk
+    insert_effects: Bulk  # gives the ids of those that are new
+
+
+def _build(database: Database) -> ApplyStatements:
+    insert_attempts = database.insert(attempts, _names(attempts))
+    # The updates change no key column: PostgreSQL's lock then lets foreign keys be checked
+    # meanwhile. They do change one, as only an updated row is returned.
+    return ApplyStatements(
+        insert_events=database.insert_new(events, _names(events)),
+        lock_sessions=_lock_sessions(database),
+        lock_standings=_lock_standings(database),
+        read_sessions=SESSIONS_WITH_ATTEMPTS.where(
+            or_(
+                database.is_in(sessions.c.reference_key, "keys"),
+                database.is_in(sessions.c.id, "ids"),
+            )
+        ),
+        pack_list=database.pack_list,
+        update_sessions=database.update(
+            sessions, SESSION_KEY, _names(sessions, *SESSION_KEY, "observations", *POLLED)
+        ),
+        insert_attempts=database.bulk(
+            insert_attempts.on_conflict_do_update(
+                index_elements=[*attempts.primary_key],
+                set_={name: insert_attempts.excluded[name] for name in ("at", "code", "entered")},
+            )
+        ),
+        update_standings=database.update(standings, ["key"], _names(standings, *REFERENCE)),
+        insert_timeline=database.bulk(database.insert(timeline, _names(timeline, "id"))),
+        insert_effects=database.insert_new(effects, _names(effects, "enqueued_at")),
+    )
+
+
+def _lock_sessions(database: Database) -> Bulk:
+    names = (*SESSION_KEY, "observations")
+    inserted = database.insert(sessions, names, **UNWRITTEN)
+    locked = inserted.on_conflict_do_update(
+        index_elements=list(SESSION_KEY),
+        # Stripe knows a session of which anything has come.
+        set_={
+            "observations": sessions.c.observations + inserted.excluded.observations,
+            "missing_since": null(),
+        },
+    )
+    returned = (
+        *names,
+        *("reference", "reference_source", "reference_as_of", "purpose", "purpose_as_of"),
+    )
+    return database.lock(locked, "id", [sessions.c[name] for name in returned])
+
+
+def _lock_standings(database: Database) -> Bulk:
+    names = (*REFERENCE, "updated_at")
+    empty = {k: value for k, value in NO_SESSIONS._asdict().items() if value is not None}
+    inserted = database.insert(standings, names, **empty)
+    locked = inserted.on_conflict_do_update(
+        index_elements=["key"], set_={"version": standings.c.version}
+    )
+    returned = [standings.c.key, *(standings.c[name] for name in STANDING_FIELDS)]
+    return database.lock(locked, "key", returned)
+
+
+def _names(table: Table, *left_out: str) -> list[str]:
+    return [c.name for c in table.c if c.name not in left_out]
+
+
+APPLY = {"postgresql": _build(Postgres()), "sqlite": _build(Sqlite())}

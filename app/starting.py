@@ -1,0 +1,56 @@
+"""How a process that stays up begins: its arguments, its settings, its log."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Collection, Sequence
+from typing import NoReturn
+
+from app.domain.errors import Misconfigured
+from app.logs import configure
+from app.settings import Settings
+from app.telemetry.process import log_processors
+from app.version import version
+
+# The exit code for arguments and settings that cannot be used.
+UNUSABLE = 2
+
+
+def start(
+    program: str,
+    help: str,
+    *,
+    needed: Collection[str],
+    prepare: Callable[[Settings], object] = lambda settings: None,
+    arguments: Sequence[str],
+) -> Settings:
+    """The settings of this process, whose log is set up by them.
+
+    `needed` names the variables that it cannot start without; `prepare` may raise Misconfigured
+    too. Exits with 0 after `--help` and `--version`, and with 2 and a line for each thing that is
+    missing or wrong. `arguments` are the command line's.
+    """
+    for argument in arguments:
+        if argument in ("-h", "--help"):
+            _end(0, help.strip())
+        if argument == "--version":
+            _end(0, f"{program} {version()}")
+        # Not quoted: it may be a secret.
+        _end(UNUSABLE, f"{program} takes --help and --version, and no other argument")
+    try:
+        settings = Settings.from_environment(os.environ, needed=needed)
+        prepare(settings)
+    except Misconfigured as error:
+        _end(UNUSABLE, *error.problems)
+    configure(settings.log_format, processors=log_processors(settings))
+    return settings
+
+
+def _end(code: int, *lines: str) -> NoReturn:
+    stream = sys.stderr if code else sys.stdout
+    try:
+        print(*lines, sep="\n", file=stream, flush=True)  # there is no log yet
+    except BrokenPipeError:  # `--help | head`; Python would try once more at its exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)

@@ -1,0 +1,1 @@
+"""Traces (OpenTelemetry) and reports of bugs (Sentry): extras, which are off unless asked for."""

@@ -1,0 +1,188 @@
+"""No statement of the ledger's reads a whole table, on both databases, analyzed and not."""
+
+from __future__ import annotations
+
+import hashlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from importlib import import_module
+from typing import Any
+
+import pytest
+from sqlalchemy import Column, Engine, Executable, Select, bindparam, select, text
+
+import app.ledger
+from app.ledger import apply_statements
+from app.ledger.bulk import OF_KEY, AllAtOnce, OneByOne
+from app.ledger.engine import open_engine
+from app.ledger.tables import events, standings
+from tests.ledger.big import NOW, analyze, fill
+from tests.support.plans import excess
+
+SIZE = 3_000  # sessions; a third of what each other large table has
+# Rows that a statement may read; each below asks for a few.
+MOST = 150
+# Parts of others, which are never executed by themselves.
+PARTS = {"SESSIONS_WITH_ATTEMPTS", "_KEYS"}
+# What may read everything, as people alone ask for it: the demo's table, `doctor`, `forget`.
+BY_PEOPLE = {"ALL_STANDINGS", "MODES", "FORGET_EFFECTS"}
+READ = ": read"  # what a statement that returns nothing has read after it
+Statement = Executable | AllAtOnce | OneByOne
+
+
+def digest(number: int) -> str:
+    return hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()
+
+
+VALUES: Mapping[str, Any] = {
+    "account": "",
+    "after": "",
+    "before": NOW - 900 * 86_400,
+    "counted": 10,
+    "effect_id": f"evt_{digest(9)}-notify",
+    "first": 86_400,
+    "horizon": NOW - 900 * 86_400,
+    "id": f"evt_{digest(9)}-notify",
+    "ids": [f"evt_{digest(n)}" for n in range(1, 9)],
+    "key": f"key_{digest(9)}",
+    "keys": [f"key_{digest(n)}" for n in range(1, 9)],
+    "last": 30 * 86_400,
+    "lines": 10,
+    "livemode": True,
+    "most": 20,
+    "name": "any",
+    "now": NOW,
+    "overdue": NOW - 900 * 86_400,
+    "poll_at": NOW,
+    "receiver": "notify_callback",
+    "reference_key": f"key_{digest(9)}",
+    "rows": 10,
+    "session_account": "",
+    "session_id": f"vs_{digest(9)}",
+    "session_livemode": True,
+    "status": "done",
+    "until": 40,
+    "updated_at": NOW,
+    "value": "7",
+    "version": 7,
+}
+# Of updates that are told their columns when they are executed.
+CHANGED: Mapping[str, dict[str, Any]] = {
+    "MARK_ENDED": {"status": "done", "updated_at": NOW},
+    "MARK_ENQUEUED": {"enqueued_at": NOW, "updated_at": NOW},
+}
+
+
+def prebuilt(dialect: str) -> dict[str, Statement]:
+    """Every statement that a module of the ledger has built, by name."""
+    found: dict[str, Statement] = {}
+    names = [module.name for module in pkgutil.iter_modules(app.ledger.__path__)]
+    for module in (import_module(f"app.ledger.{name}") for name in names if name != "migrations"):
+        for name, either in vars(module).items():
+            value = either[dialect] if isinstance(either, dict) and dialect in either else either
+            if is_dataclass(value) and not isinstance(value, (type, Statement)):
+                parts = {field.name: getattr(value, field.name) for field in fields(value)}
+            else:
+                parts = {name: value}
+            found.update({k: v for k, v in parts.items() if isinstance(v, Statement)})
+            read = {k + READ: v.read for k, v in parts.items() if isinstance(v, OneByOne)}
+            found.update({k: v for k, v in read.items() if v is not None})
+    return {name: one for name, one in found.items() if name not in PARTS | BY_PEOPLE}
+
+
+def sample(column: Column[Any]) -> Any:
+    """A value for a column of a row that is written."""
+    kind = column.type.python_type
+    return {bool: True, int: 7, str: "text", object: {}}[kind]
+
+
+def required(statement: Any, engine: Engine, columns: list[str] | None = None) -> set[str]:
+    """The parameters that it has no value for."""
+    compiled = statement.compile(engine, column_keys=columns)
+    return {bind.key for bind in compiled.binds.values() if bind.required}
+
+
+def execution(name: str, found: Statement, engine: Engine) -> tuple[Executable, Any]:
+    """The statement, and parameters that ask for a few rows."""
+    if isinstance(found, AllAtOnce | OneByOne):
+        table: Any = found.statement.table  # type: ignore[attr-defined]  # an insert or an update
+        row = {column.name: sample(column) for column in table.c}
+        known = {"reference_key": VALUES["key"], "session_id": VALUES["session_id"], "account": ""}
+        row.update({key: value for key, value in known.items() if key in row})
+        if isinstance(found, AllAtOnce):
+            return found.statement, {"rows": found.pack([row])}
+        named = required(found.statement, engine)
+        return found.statement, {name: row[name.removeprefix(OF_KEY)] for name in named}
+    pack = apply_statements.APPLY[engine.dialect.name].pack_list
+    if name.endswith(READ):
+        (key,) = required(found, engine)
+        return found, {key: pack([VALUES["session_id" if key == "id" else key]])}
+    if name == "read_sessions":
+        return found, {part: pack(VALUES[part]) for part in ("keys", "ids")}
+    changed: dict[str, Any] = CHANGED.get(name, {})
+    asked = required(found, engine, list(changed) or None) - changed.keys()
+    return found, {**changed, **{parameter: VALUES[parameter] for parameter in asked}}
+
+
+@pytest.fixture(scope="module")
+def years(years_url: str) -> Iterator[Engine]:
+    """A ledger of years that was never analyzed."""
+    engine = open_engine(years_url)
+    fill(engine, SIZE)
+    yield engine
+    engine.dispose()
+
+
+def full_scans(engine: Engine) -> dict[str, list[str]]:
+    """The statements that read too much, and of what."""
+    found = {}
+    for name, one in prebuilt(engine.dialect.name).items():
+        read = excess(engine, *execution(name, one, engine), MOST)
+        if read:
+            found[name] = read
+    return found
+
+
+def test_no_statement_reads_more_than_it_was_asked_for(years: Engine) -> None:
+    assert full_scans(years) == {}
+    analyze(years)
+    assert full_scans(years) == {}
+
+
+def test_every_statement_is_looked_at(years: Engine) -> None:
+    names = prebuilt(years.dialect.name)
+    assert {"TO_CHECK", "UNSENT_EFFECTS", "record_sent", "lock_sessions", "read_sessions"} <= set(
+        names
+    )
+    assert len(names) > 35
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(
+            select(events.c.id).where(events.c.session_id == bindparam("session_id")),
+            id="no index",
+        ),
+        pytest.param(
+            select(standings.c.key)
+            .where(standings.c.status == "expired")
+            .order_by(standings.c.key)
+            .limit(10),
+            id="an index that is read to its end",
+        ),
+    ],
+)
+def test_a_statement_that_reads_a_whole_table_is_found(years: Engine, bad: Select[Any]) -> None:
+    _, given = execution("bad", bad, years)
+    assert excess(years, bad, given, MOST) != []
+
+
+def test_the_join_in_the_readme_finds_a_user_by_an_index(years: Engine) -> None:
+    join = text(
+        "SELECT users.id, coalesce(standing.status, 'none') FROM (SELECT :user AS id) AS users "
+        "LEFT JOIN reference_standings AS standing ON standing.client_reference_id = users.id "
+        "AND standing.account = '' AND standing.purpose = '' AND NOT standing.livemode"
+    )
+    assert excess(years, join, {"user": f"user_{digest(9)}"}, MOST) == []

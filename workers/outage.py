@@ -1,0 +1,72 @@
+"""While the ledger is away a worker claims nothing: what waits comes back with it, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rq.timeouts import JobTimeoutException
+
+from app.ledger.engine import LedgerUnavailable
+from app.outages import Outages
+from workers.time_limit import TimeLimit
+
+# Seconds between two looks whether the ledger is back: first, and at most.
+FIRST_WAIT, MAX_WAIT = 0.5, 5.0
+# The step that fails while it is away.
+ASK = "ask the ledger"
+
+
+class Outage:
+    """Whether the ledger is away, as far as this worker knows: it asks only after a failure."""
+
+    def __init__(
+        self, check: Callable[[], object], limit: float, outages: Outages | None = None
+    ) -> None:
+        """`check()` raises LedgerUnavailable if the ledger is away; it gets `limit` seconds.
+
+        `outages` tells the log.
+        """
+        self._check = check
+        self._limit = limit
+        self._outages = outages or Outages()
+        self._wait = FIRST_WAIT
+        self._failure = LedgerUnavailable("the ledger is away")  # the last
+        self.on = False
+
+    def explains(self, error: Exception) -> bool:
+        """Whether a job failed as the ledger is away, and not by what it asked of it."""
+        if not isinstance(error, LedgerUnavailable):
+            return False
+        self._failure = error
+        if self._answers():
+            return False
+        self._outages.failed(ASK, self._failure)
+        self.on, self._wait = True, FIRST_WAIT
+        return True
+
+    def lasts(self) -> bool:
+        """Look whether it still is."""
+        if not self.on:
+            return False
+        self.on = not self._answers()
+        if self.on:
+            self._outages.failed(ASK, self._failure)
+        else:
+            self._outages.succeeded(ASK)
+        return self.on
+
+    def next_wait(self) -> float:
+        """Seconds until the next look, each wait longer than the one before."""
+        wait, self._wait = self._wait, min(self._wait * 2, MAX_WAIT)
+        return wait
+
+    def _answers(self) -> bool:
+        try:
+            with TimeLimit(self._limit, JobTimeoutException):  # type: ignore[no-untyped-call]  # RQ's
+                self._check()
+        except LedgerUnavailable as failure:
+            self._failure = failure
+            return False
+        except JobTimeoutException:
+            return False
+        return True

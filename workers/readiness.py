@@ -1,0 +1,51 @@
+"""Nothing is claimed before the ledger has the schema of this release, or a later one's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from app.ledger import migrate
+from app.ledger.engine import LedgerBroken, LedgerUnavailable, open_engine
+from app.logs import get_logger
+
+log = get_logger("workers")
+
+# Seconds between two looks at the ledger, and between two lines that say the same of it.
+POLL_INTERVAL = 1.0
+REPEAT_INTERVAL = 60.0
+
+
+def await_ledger(
+    database_url: str,
+    *,
+    mismatch: Callable[[], str | None] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> None:
+    """Return when the ledger answers and has all that this release uses, however long that takes.
+
+    It is asked before the workers are forked, and not again: a release that is running when the
+    next one migrates goes on, for migrations keep what it uses. `mismatch()` says what is wrong, or
+    raises the ledger's errors; the database is asked if it is not given.
+    """
+    engine = open_engine(database_url)
+    mismatch = mismatch or (lambda: migrate.mismatch(engine))
+    said, said_at = None, 0.0
+    try:
+        while (why := _obstacle(mismatch)) is not None:
+            if why != said or monotonic() - said_at >= REPEAT_INTERVAL:
+                log.warning("waiting for the ledger; nothing is claimed", error=why)
+                said, said_at = why, monotonic()
+            sleep(POLL_INTERVAL)
+    finally:
+        engine.dispose()  # the workers are forked next, and must share no connection
+    if said is not None:
+        log.info("the ledger is ready")
+
+
+def _obstacle(mismatch: Callable[[], str | None]) -> str | None:
+    try:
+        return mismatch()
+    except (LedgerUnavailable, LedgerBroken) as error:
+        return str(error)
