@@ -144,10 +144,12 @@ def translates_errors(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except SQLAlchemyError as error:
             failure = translate(error, _engine_of(args[0]))
-        except JobTimeoutException as error:
-            if not _waited_for_database(error):
+        except (JobTimeoutException, MemoryError) as error:
+            if not _came_from_database(error):
                 raise
-            failure = LedgerUnavailable(*_place(_engine_of(args[0])).explain("job_timeout"))
+            # Python's driver of SQLite has no error of its own for a lack of memory.
+            fault = "out_of_memory" if isinstance(error, MemoryError) else "job_timeout"
+            failure = LedgerUnavailable(*_place(_engine_of(args[0])).explain(fault))
         # Outside of the handler, where Python attaches no context.
         raise failure
 
@@ -161,7 +163,7 @@ def _close_late(context: ExceptionContext) -> None:
         context.invalidate_pool_on_disconnect = False
 
 
-def _waited_for_database(error: JobTimeoutException) -> bool:
+def _came_from_database(error: BaseException) -> bool:
     modules = [
         frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)
     ]

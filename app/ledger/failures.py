@@ -73,7 +73,6 @@ BY_SQLITE_NAME = (
     ("SQLITE_PERM", "file_forbidden"),
     ("SQLITE_AUTH", "file_forbidden"),
     ("SQLITE_FULL", "disk_full"),
-    ("SQLITE_NOMEM", "out_of_memory"),
     ("SQLITE_IOERR", "disk_broken"),
     ("SQLITE_CORRUPT", "damaged"),
     ("SQLITE_NOTADB", "not_sqlite"),

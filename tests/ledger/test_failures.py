@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,10 +12,11 @@ import pytest
 
 from app.ledger import engine as engines
 from app.ledger.engine import LedgerBroken, LedgerUnavailable, open_engine
-from app.ledger.failures import Place, classify
+from app.ledger.failures import Place
 from app.ledger.faults import FAULTS
 from app.local.valkey import free_port
 from tests.ledger.asking import PASSWORD, ask, engine_of, fault_at, says_of
+from tests.support.no_network import without_network
 from tests.support.postgres import Postgres
 from tests.support.stub_server import (
     Talk,
@@ -59,6 +59,14 @@ def test_a_socket_that_is_not_there() -> None:
     assert str(fault) == (
         "PostgreSQL on the socket in /nowhere is not there:"
         " start it, or correct the host in DATABASE_URL"
+    )
+
+
+def test_a_server_to_which_no_route_leads() -> None:
+    url = f"postgresql://me:{PASSWORD}@127.0.0.1:5432/ledger"
+    assert str(without_network(lambda: fault_at(url))) == (
+        "no route leads to PostgreSQL at 127.0.0.1:5432:"
+        " see to the network between this machine and the database"
     )
 
 
@@ -240,6 +248,30 @@ def test_what_a_server_in_trouble_says(state: str, postgres: Postgres) -> None:
     assert (fault.code, str(fault)) == (RAISED[state], says_of(RAISED[state], place, state))
 
 
+OTHERS = {
+    "unavailable": (
+        "DO $$ BEGIN RAISE 'hunter2' USING ERRCODE = '08000'; END $$",
+        "{store} does not answer as it should (ConnectionException 08000): connect by `psql` with"
+        " the same address, which shows the server's own words",
+    ),
+    "statement_refused": (
+        "SELECT 'hunter2' hunter2 hunter2",
+        "{store} refused a statement (SyntaxError 42601):"
+        " report it with the code: this is a fault of ours",
+    ),
+}
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_what_has_no_words_of_its_own_is_told_by_the_servers_code(
+    code: str, postgres: Postgres
+) -> None:
+    statement, line = OTHERS[code]
+    fault = fault_at(postgres.url(), statement)
+    store = f"PostgreSQL on the socket in {postgres.directory}"
+    assert (fault.code, str(fault)) == (code, line.format(store=store))
+
+
 def test_a_standby_is_told_apart_from_one_that_is_away(postgres: Postgres) -> None:
     fault = fault_at(
         postgres.url() + "&options=-cdefault_transaction_read_only%3Don", "CREATE TABLE x ()"
@@ -269,29 +301,6 @@ def test_a_pool_whose_connections_are_all_in_use(
 
 
 # --- the table ------------------------------------------------------------------------------
-
-
-def failing(name: str) -> sqlite3.OperationalError:
-    error = sqlite3.OperationalError("what it says")
-    error.sqlite_errorname = name
-    return error
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (failing("SQLITE_IOERR_WRITE"), "disk_broken"),
-        (failing("SQLITE_NOMEM"), "out_of_memory"),
-        (failing("SQLITE_PERM"), "file_forbidden"),
-        (failing("SQLITE_LOCKED_SHAREDCACHE"), "file_locked"),
-        (psycopg.OperationalError("connection failed: No route to host"), "unreachable"),
-        (psycopg.OperationalError("verbindung abgelehnt"), "unavailable"),
-        (psycopg.errors.SyntaxError("syntax error at hunter2"), "statement_refused"),
-    ],
-    ids=str,
-)
-def test_what_cannot_be_made_here_is_known_as_well(error: Exception, code: str) -> None:
-    assert classify(error, passes=isinstance(error, psycopg.OperationalError)) == code
 
 
 def test_no_two_faults_share_their_words() -> None:

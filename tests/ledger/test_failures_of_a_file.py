@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import socket
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
@@ -148,6 +151,60 @@ def test_a_file_that_is_locked_full_damaged_or_not_migrated(
         "disk_full": f"the disk of {store} is full (SQLITE_FULL): make room there",
         "damaged": f"{store} is damaged (SQLITE_CORRUPT): restore it from a backup",
     }
+
+
+@contextmanager
+def no_file_longer_than(size: int) -> Iterator[None]:
+    """The system refuses this process each write behind `size` bytes of a file, for the block."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_cannot_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with engine_of(f"sqlite:///{path}") as engine:
+        ask_all(engine, "CREATE TABLE x (y)")
+        with no_file_longer_than(100_000), pytest.raises(LedgerUnavailable) as raised:
+            ask(engine, "INSERT INTO x SELECT zeroblob(1000000) RETURNING 1")
+    assert str(raised.value) == (
+        f"the disk of the SQLite file {path} cannot be read or written (SQLITE_IOERR_WRITE):"
+        " look at the disk, and at the system's log"
+    )
+
+
+OUT_OF_MEMORY = """
+import sqlite3, sys
+from tests.ledger.asking import fault_at
+sqlite3.connect(":memory:").execute("PRAGMA hard_heap_limit = 2000000")  # bytes, for every file
+print(fault_at(sys.argv[1], "SELECT length(hex(zeroblob(10000000)))"))
+"""
+
+
+def test_a_process_without_memory_for_a_statement(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    # In a process of its own: the limit cannot be lifted again.
+    python = [sys.executable, "-W", "ignore::ResourceWarning", "-c", OUT_OF_MEMORY]
+    done = subprocess.run(
+        [*python, f"sqlite:///{path}"], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == (
+        f"the SQLite file {path} has no memory left: give the server more, or run less beside it\n",
+        "",
+    )
+
+
+def test_a_table_that_a_connection_beside_in_the_same_cache_holds(tmp_path: Path) -> None:
+    url = f"sqlite:///file:{tmp_path / 'ledger.db'}?cache=shared&uri=true"
+    with engine_of(url) as engine, engine.connect() as holder:
+        ask_all(engine, "CREATE TABLE x (y)")
+        holder.exec_driver_sql("INSERT INTO x VALUES (1)")
+        with pytest.raises(LedgerUnavailable) as raised:
+            ask(engine, "SELECT * FROM x")
+    assert raised.value.code == "file_locked"
 
 
 def test_a_relative_path_is_shown_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
@@ -18,6 +19,7 @@ from app.queue import connection
 from app.queue.connection import open_async_redis, open_redis, translated_call, translated_errors
 from app.queue.failures import classify, describe_redis, failure
 from app.queue.faults import FAULTS
+from tests.support.no_network import without_network
 from tests.support.stub_server import (
     Talk,
     says,
@@ -96,6 +98,15 @@ def test_a_socket_that_is_not_there(fault_at: Fault) -> None:
 
 
 @both
+def test_a_redis_to_which_no_route_leads(fault_at: Fault) -> None:
+    url = f"redis://me:{PASSWORD}@127.0.0.1:6379/0"
+    assert str(without_network(lambda: fault_at(url))) == (
+        "no route leads to Redis at 127.0.0.1:6379:"
+        " see to the network between this machine and Redis"
+    )
+
+
+@both
 def test_sentinels_of_which_none_answers(fault_at: Fault) -> None:
     one, two = free_port(), free_port()
     url = f"redis+sentinel://me:{PASSWORD}@127.0.0.1:{one},127.0.0.1:{two}/queue/0"
@@ -126,6 +137,11 @@ PLAYED: dict[str, tuple[Talk, str]] = {
         says(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
         f"what answers at 127.0.0.1:{PORT} does not speak Redis' protocol:"
         " correct host and port in REDIS_URL, or write rediss:// if it expects TLS",
+    ),
+    "unavailable": (
+        says(b"+LATER\r\n" * 4),  # however many commands came at once
+        f"Redis at 127.0.0.1:{PORT} does not answer as it should:"
+        " connect by `redis-cli` with the same address, which shows its own words",
     ),
     "connection_lost": (
         hangs_up,
@@ -167,7 +183,7 @@ PLAYED: dict[str, tuple[Talk, str]] = {
 def test_what_a_server_that_cannot_be_used_says(code: str, fault_at: Fault) -> None:
     talk, line = PLAYED[code]
     with stub_server(talk) as port:
-        fault = fault_at(f"redis://127.0.0.1:{port}/0?protocol=2")
+        fault = fault_at(f"redis://127.0.0.1:{port}/1?protocol=2")
         assert (fault.code, str(fault)) == (code, line.replace(PORT, str(port)))
 
 
@@ -187,6 +203,21 @@ def test_a_certificate_that_nobody_trusts(fault_at: Fault, tmp_path: Path) -> No
         assert str(fault_at(f"rediss://me:{PASSWORD}@127.0.0.1:{port}/0")) == (
             f"the TLS certificate of Redis at 127.0.0.1:{port} does not pass the check: name its"
             " authority by ?ssl_ca_certs=FILE, or accept any by REDIS_TLS_VERIFY=0"
+        )
+
+
+@both
+def test_a_redis_that_asks_for_a_certificate_of_ours(fault_at: Fault, tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path, "localhost")
+    context = tls_context(certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(certificate[0])
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # where the handshake itself fails
+    with stub_server(speaks_tls(context)) as port:
+        url = f"rediss://me:{PASSWORD}@localhost:{port}/0?ssl_ca_certs={certificate[0]}"
+        assert str(fault_at(url)) == (
+            f"no TLS connection to Redis at localhost:{port} comes about: see that both sides share"
+            " a version of TLS, and the certificates that each asks for"
         )
 
 
