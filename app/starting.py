@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from typing import NoReturn
 
+from app.configuration.settings import Settings
 from app.domain.errors import Misconfigured
 from app.logs import configure
-from app.settings import Settings
 from app.telemetry.process import log_processors
 from app.version import version
 

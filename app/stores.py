@@ -16,6 +16,7 @@ from redis import Redis
 from redis import asyncio as redis_asyncio
 from sqlalchemy import Engine
 
+from app.configuration.settings import Settings
 from app.domain.errors import Misconfigured
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
@@ -27,7 +28,6 @@ from app.queue.enqueuing import AsyncJobQueue
 from app.queue.model import EFFECTS, EVENTS
 from app.queue.traced import TracedJobQueue
 from app.queue.transitions import JobQueue
-from app.settings import Settings
 from app.stripe.client import StripeApi, open_stripe
 
 if TYPE_CHECKING:

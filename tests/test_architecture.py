@@ -73,7 +73,7 @@ def test_every_import_points_down_the_floors_and_none_makes_a_circle() -> None:
 @pytest.mark.parametrize(
     ("file", "planted"),
     [
-        ("app/domain/event.py", "from app.settings import Settings"),
+        ("app/domain/event.py", "from app.configuration.settings import Settings"),
         ("app/queue/model.py", "from app.ledger.tables import events"),
         ("app/web/main.py", "if TYPE_CHECKING:\n    from app.cli.main import main"),
         ("app/operations/sweep.py", "def late():\n    from workers.jobs import call"),

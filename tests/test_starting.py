@@ -48,7 +48,7 @@ def test_every_variable_that_help_names_is_one(
     run(program, "--help")
     words = set(capsys.readouterr().out.replace(",", " ").replace("(", " ").split())
     named = {word for word in words if word.isupper() and "_" in word}
-    sources = ("app/settings.py", "app/environment.py")
+    sources = ("app/configuration/settings.py", "app/configuration/environment.py")
     known = "".join((ROOT / path).read_text() for path in sources if (ROOT / path).exists())
     assert len(named) > 4
     assert [name for name in named if f'"{name}"' not in known] == []

@@ -15,8 +15,9 @@ from functools import partial
 from multiprocessing.sharedctypes import RawArray
 from typing import TYPE_CHECKING
 
+from app.configuration.features import switched_off
+from app.configuration.settings import LEDGER_NEEDS, Settings
 from app.domain.errors import QueueRefused, QueueUnavailable
-from app.features import switched_off
 from app.ledger.engine import LedgerBroken, LedgerUnavailable
 from app.ledger.ledger import Ledger
 from app.logs import get_logger
@@ -24,7 +25,6 @@ from app.notifications import subscriber
 from app.operations.rescue import rescue
 from app.outages import SHARED, Outages, Times
 from app.queue.transitions import JobQueue
-from app.settings import LEDGER_NEEDS, Settings
 from app.starting import start
 from app.stores import Stores
 from app.telemetry.process import observed

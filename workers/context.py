@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from app.configuration.settings import Settings
 from app.operations.notify import Receivers
-from app.settings import Settings
 from app.stores import Stores, open_stores
 
 if TYPE_CHECKING:

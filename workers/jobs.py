@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
+from app.configuration.settings import LEDGER_NEEDS, Settings
 from app.domain.effects import TO_BE_DONE, PendingEffect
 from app.domain.errors import LaterRelease, UnknownJobFunction
 from app.domain.event import PACKED_FIELDS, SessionEvent
@@ -19,7 +20,6 @@ from app.operations.apply import apply_observations
 from app.operations.own_account import OwnAccounts
 from app.operations.retrieve_sessions import retrieve_sessions
 from app.queue.model import EFFECTS, EVENTS, Call
-from app.settings import LEDGER_NEEDS, Settings
 from workers.context import Context
 from workers.effects import EFFECT_RUNNERS
 

@@ -16,13 +16,13 @@ from app.cli.dev_env import env, folder_option
 from app.cli.dev_text import what_to_try
 from app.cli.dev_trigger import trigger
 from app.cli.output import say, say_if_heard
+from app.configuration.settings import Settings
 from app.domain.errors import Misconfigured
 from app.local.ports import port_problem
 from app.local.running import OWN_ACCOUNT, published, write_private
 from app.local.signals import StopRequest, ignore_stop_signals, raise_on_stop_signals
 from app.local.stack import LOCAL_WEBHOOK_SECRET, NotStarted, Secrets, Stack
 from app.local.valkey import free_port
-from app.settings import Settings
 
 # In the folder: the secrets, and the header that curl reads.
 SECRETS, HEADER = "secrets.json", "authorization"

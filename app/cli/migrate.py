@@ -7,9 +7,9 @@ import os
 
 import click
 
+from app.configuration.settings import LEDGER_NEEDS, Settings
 from app.ledger.engine import open_engine
 from app.ledger.migrate import current, head, is_later, upgrade
-from app.settings import LEDGER_NEEDS, Settings
 
 
 @click.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import AbstractContextManager
 
-from app.settings import LEDGER_NEEDS, Settings
+from app.configuration.settings import LEDGER_NEEDS, Settings
 from app.stores import Stores, opened_stores
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.addresses import describe_address
+from app.configuration.addresses import describe_address
 from app.doctor.deployment import Deployment
 from app.doctor.result import Finding, hint_of, in_minutes_or_hours
 from app.domain.durations import DAY

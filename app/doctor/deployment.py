@@ -8,10 +8,10 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from app.configuration.settings import WEB_NEEDS, Settings
 from app.ledger.engine import LedgerUnavailable
 from app.ledger.failures import Place
 from app.ledger.ledger import Ledger
-from app.settings import WEB_NEEDS, Settings
 from app.stores import Stores, open_stores
 from app.stripe.client import StripeApi
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.addresses import check_http_url
+from app.configuration.addresses import check_http_url
 from app.doctor.deployment import Deployment
 from app.doctor.result import Finding
 from app.notifications.addresses import ReceiverRefused, addresses_of, is_public

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from redis.exceptions import RedisError, ResponseError
 
-from app.addresses import describe_address
+from app.configuration.addresses import describe_address
 from app.doctor.deployment import Deployment
 from app.doctor.result import Finding, hint_of
 from app.domain.errors import QueueRefused, QueueUnavailable

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from app.configuration.features import switched_off
 from app.doctor.deployment import Deployment
 from app.doctor.result import Finding
-from app.features import switched_off
 
 
 def check_settings(deployment: Deployment) -> Finding:

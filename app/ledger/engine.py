@@ -22,7 +22,7 @@ from sqlalchemy.exc import (
     TimeoutError as PoolTimeout,
 )
 
-from app.addresses import parse_database_url
+from app.configuration.addresses import parse_database_url
 from app.domain.errors import Misconfigured, Permanent, StoreFailure, Transient
 from app.ledger.failures import Place, classify
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rich.progress import Progress
 from sqlalchemy import select
 
+from app.configuration.settings import Settings
 from app.ledger.tables import events
 from app.local.comparison import Comparison
 from app.local.fault_injection import applied_names, broken_session
@@ -18,7 +19,6 @@ from app.local.stack import NotStarted, Stack
 from app.local.stories import Replayed, SentEvent, Story, stories
 from app.queue.backlog import read_backlog
 from app.queue.model import EVENTS
-from app.settings import Settings
 from app.stores import Stores, opened_stores
 
 # Scenarios at once: more would only wait for the two cores.

@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 import requests
 
+from app.configuration.settings import Settings
 from app.local.fault_injection import applied_names, broken_session
 from app.local.running import Running
 from app.queue.dead_letters import DeadLetter
 from app.queue.model import EVENTS
-from app.settings import Settings
 from app.stores import Stores, opened_stores
 
 # How a submission can end at the sandbox; a test holds this to its own list.

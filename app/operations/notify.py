@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from redis import Redis
 
+from app.configuration.settings import Settings
 from app.domain.effects import PendingEffect, effect_id
 from app.domain.errors import Retry
 from app.ledger.ledger import Ledger
@@ -25,7 +26,6 @@ from app.queue.breaker import Breaker
 from app.queue.connection import translated_errors
 from app.queue.counts import Tally
 from app.queue.locks import locked
-from app.settings import Settings
 
 if TYPE_CHECKING:
     from app.telemetry.spans import Spans

@@ -1,1 +1,1 @@
-"""RQ's data in Redis, moved only by atomic scripts. The transitions are in `jobs.py`."""
+"""RQ's data in Redis, moved only by atomic scripts. The transitions are in `transitions.py`."""

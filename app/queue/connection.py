@@ -13,7 +13,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from app.addresses import SENTINEL_SCHEMES, parse_sentinel_url
+from app.configuration.addresses import SENTINEL_SCHEMES, parse_sentinel_url
 from app.queue.failures import describe_redis, failure_of
 from app.queue.sentinels import AsyncBySentinels, BySentinels, sentinel_options
 from app.queue.serving import AsyncServing, Serving, place_of_client

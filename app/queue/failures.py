@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from redis import exceptions
 
-from app.addresses import SENTINEL_SCHEMES, describe_address, parse_sentinel_url
+from app.configuration.addresses import SENTINEL_SCHEMES, describe_address, parse_sentinel_url
 from app.domain.errors import QueueRefused, QueueUnavailable, StoreFailure
 from app.faults import explain
 from app.queue.faults import FAULTS

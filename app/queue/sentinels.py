@@ -11,7 +11,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from app.addresses import SentinelAddress
+from app.configuration.addresses import SentinelAddress
 
 # Seconds for one sentinel, of which there are several: the next one is asked soon.
 SENTINEL_TIMEOUT = 1.0

@@ -11,9 +11,9 @@ from typing import Any, Literal
 import stripe
 from stripe.identity import VerificationSession
 
+from app.configuration.settings import Settings
 from app.domain.session import Observation, api_answer
 from app.domain.snapshot import NO_METADATA_KEYS, MetadataKeys, SessionKey
-from app.settings import Settings
 from app.stripe.accounts import ORGANIZATION_KEY, account_options, ask_own_account
 from app.stripe.answers import (
     Page,

@@ -6,7 +6,7 @@ import hmac
 import re
 from collections.abc import Sequence
 
-from app.credentials import SigningSecret
+from app.configuration.credentials import SigningSecret
 from app.domain.errors import BadSignature
 
 # Where Stripe delivers to.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from structlog.typing import Processor
 
-from app.settings import Settings
+from app.configuration.settings import Settings
 from app.telemetry import bugs
 from app.telemetry.trace_ids import with_trace_id
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import uvicorn
 
-from app.credentials import SigningSecret
+from app.configuration.credentials import SigningSecret
+from app.configuration.features import switched_off
+from app.configuration.settings import WEB_NEEDS, Settings
 from app.domain.modes import mode_name
-from app.features import switched_off
 from app.logs import get_logger
-from app.settings import WEB_NEEDS, Settings
 from app.starting import start
 from app.stripe.signatures import WEBHOOK_PATH
 from app.version import version

@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.credentials import ApiToken
+from app.configuration.credentials import ApiToken
 from app.web.callers import Caller, ScopeMissing, call_of, remember_caller
 from app.web.errors import error, scope_missing
 from app.web.refusals import Refusal

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.types import Scope
 
-from app.credentials import ApiToken
+from app.configuration.credentials import ApiToken
 from app.domain.errors import Rejected
 from app.logs import get_logger
 from app.web.refusals import Refusal

@@ -16,12 +16,12 @@ from starlette.applications import Starlette
 from starlette.convertors import register_url_convertor
 from starlette.routing import Route
 
-from app.credentials import READ, REDACT, WRITE
+from app.configuration.credentials import READ, REDACT, WRITE
+from app.configuration.settings import WEB_NEEDS, Settings
 from app.logs import configure
 from app.outages import Outages
 from app.queue.batching import EnqueueBatcher
 from app.queue.confirming import Confirmer
-from app.settings import WEB_NEEDS, Settings
 from app.stores import open_async_events, open_durability, open_stores
 from app.stripe.signatures import WEBHOOK_PATH
 from app.telemetry import bugs

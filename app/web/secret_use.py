@@ -16,7 +16,7 @@ from redis import Redis
 from redis import asyncio as redis_asyncio
 from redis.exceptions import RedisError
 
-from app.credentials import SigningSecret
+from app.configuration.credentials import SigningSecret
 from app.domain.errors import StoreFailure
 from app.logs import get_logger
 from app.queue.connection import translated_call, translated_errors

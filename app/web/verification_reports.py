@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.credentials import REDACT
+from app.configuration.credentials import REDACT
 from app.stores import Stores
 from app.stripe.answers import Plain
 from app.stripe.client import REPORTS

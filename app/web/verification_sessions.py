@@ -14,13 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.credentials import READ, REDACT, WRITE
+from app.configuration.credentials import READ, REDACT, WRITE
+from app.configuration.settings import Settings
 from app.domain.fields import PURPOSE_FORM, usable_reference
 from app.domain.snapshot import MetadataKeys, read_purpose
 from app.operations.apply import merge_answer
 from app.operations.open_session import Start
 from app.operations.start_verification import StartVerification
-from app.settings import Settings
 from app.stores import Stores
 from app.stripe.client import Answer
 from app.web.authentication import TokenGate

@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
-from app.credentials import SigningSecret
+from app.configuration.credentials import SigningSecret
+from app.configuration.settings import Settings
 from app.domain.errors import (
     BadSignature,
     JobRefused,
@@ -25,7 +26,6 @@ from app.domain.event import SessionEvent
 from app.domain.thin_event import Delivered, ThinEvent, UnknownType
 from app.logs import get_logger
 from app.queue.model import EVENTS, NewJob, event_job, named
-from app.settings import Settings
 from app.stripe.signatures import WEBHOOK_PATH, SignedAtAnotherTime, read_header, verify
 from app.web.body import BodyTooLarge, read_body
 from app.web.minimise import minimise

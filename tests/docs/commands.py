@@ -14,7 +14,7 @@ import click
 import pytest
 
 from app.cli.main import identity
-from app.settings import VARIABLES
+from app.configuration.settings import VARIABLES
 from app.web.openapi import DESCRIPTION
 
 ROOT = Path(__file__).parents[2]

@@ -1,17 +1,17 @@
-"""docs/reference/settings.md, from the variables that `app/environment.py` describes."""
+"""docs/reference/settings.md, from what `app/configuration/environment.py` describes."""
 
 from __future__ import annotations
 
 from itertools import groupby
 from typing import Any
 
-from app.settings import VARIABLES
-from app.variables import Variable
+from app.configuration.settings import VARIABLES
+from app.configuration.variables import Variable
 from tests.docs.markdown import notice, table
 
 TOP = f"""# Settings
 
-{notice("app/environment.py")}
+{notice("app/configuration/environment.py")}
 
 Every setting is an environment variable. A process reads them once, when it starts. If some are
 missing or wrong, it prints one line for each of them, all at once and without quoting any value,

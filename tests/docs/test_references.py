@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.settings import VARIABLES, Settings
+from app.configuration.settings import VARIABLES, Settings
 from tests.docs.settings_page import written
 from tests.docs.write import PAGES, REFERENCE
 

@@ -15,13 +15,13 @@ from redis import Redis
 from redis.exceptions import AuthenticationError
 from starlette.testclient import TestClient
 
+from app.configuration.settings import Settings
 from app.ledger.engine import LedgerUnavailable, open_engine
 from app.ledger.ledger import Ledger
 from app.local.valkey import Valkey
 from app.notifications.addresses import ReceiverUnavailable
 from app.notifications.callback import Callback
 from app.queue.connection import open_redis
-from app.settings import Settings
 from app.web.main import create_app
 from tests.docs.pages import DOCS, Block, section, section_blocks
 from tests.notifications.receiver import CHANGED, OLD_SECRET, SECRET, receiving

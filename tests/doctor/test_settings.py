@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.addresses import describe_address
+from app.configuration.addresses import describe_address
 from app.local.valkey import free_port
 from tests.doctor.deployment import Deployment, assert_is
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from app.configuration.settings import Settings
 from app.ledger.engine import POOL
 from app.local.scenarios import run, scenarios
 from app.queue.connection import MAX_CONNECTIONS
-from app.settings import Settings
 from tests.docs.pages import DOCS, section
 from tests.e2e.site import Site, open_site
 from tests.support.postgres import Postgres

@@ -18,10 +18,10 @@ from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
 from app.cli.main import main as command
+from app.configuration.settings import Settings
 from app.logs import configure
 from app.outages import SHARED
 from app.queue.transitions import JobQueue
-from app.settings import Settings
 from app.stores import Stores
 from app.web.__main__ import main as serve
 from tests.faults.fast_clock import FAST_CLOCK

@@ -8,12 +8,12 @@ import pytest
 import stripe as stripe_package
 from starlette.datastructures import Secret
 
+from app.configuration.settings import Settings
 from app.domain.event import EVENT_TYPES
 from app.operations.accounts import accounts_to_ask
 from app.operations.backfill import Backfill
 from app.operations.import_sessions import SessionImport
 from app.operations.sweep import sweep
-from app.settings import Settings
 from app.stripe.client import StripeApi, open_stripe
 from tests.support.account import DAY, KEY, Account
 from tests.support.workers import with_stores

@@ -12,6 +12,7 @@ import pytest
 from redis import Redis
 from starlette.datastructures import Secret
 
+from app.configuration.settings import Settings
 from app.domain.errors import Permanent, Retry
 from app.ledger.engine import LedgerUnavailable
 from app.ledger.notification_log import NotificationLog
@@ -21,7 +22,6 @@ from app.notifications.callback import ReceiverGone
 from app.queue import breaker
 from app.queue.dead_letters import DeadLetters
 from app.queue.model import EFFECTS
-from app.settings import Settings
 from tests.notifications.receiver import SECRET, Receiver, answering, receiving, slow
 from tests.operations import subscribing
 from tests.support.ledger import named_in_metadata, observation

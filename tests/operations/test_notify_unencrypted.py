@@ -6,9 +6,9 @@ import pytest
 from starlette.datastructures import Secret
 from structlog.testing import capture_logs
 
+from app.configuration.settings import Settings
 from app.notifications import callback
 from app.operations import notify
-from app.settings import Settings
 from tests.notifications.receiver import SECRET, receiving
 from tests.support.deployment import Deployment
 from tests.support.ledger import observation

@@ -10,6 +10,7 @@ import pytest
 from starlette.datastructures import Secret
 from structlog.testing import capture_logs
 
+from app.configuration.settings import Settings
 from app.domain.effects import REDACT, REDACT_DUE, PendingEffect, Recheck
 from app.domain.errors import OtherAccount
 from app.domain.snapshot import SessionKey
@@ -18,7 +19,6 @@ from app.operations.due_redactions import enqueue_due_redactions
 from app.operations.import_sessions import SessionImport
 from app.operations.own_account import known_account
 from app.operations.sweep import ask_stripe, sweep
-from app.settings import Settings
 from app.stripe.client import StripeApi, open_stripe
 from app.stripe.errors import SessionMissing
 from tests.support.account import DAY, KEY, Account

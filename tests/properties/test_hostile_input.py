@@ -20,7 +20,7 @@ from starlette.datastructures import Secret
 from starlette.requests import Request
 from starlette.types import Message
 
-from app.credentials import SigningSecret
+from app.configuration.credentials import SigningSecret
 from app.domain.errors import BadSignature, UnreadableEvent
 from app.domain.event import SessionEvent
 from app.domain.snapshot import MetadataKeys

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import Secret
 from stripe import SignatureVerificationError, WebhookSignature
 
-from app.credentials import SigningSecret
+from app.configuration.credentials import SigningSecret
 from app.domain.errors import BadSignature
 from app.stripe.signatures import TOLERANCE, read_header, verify
 

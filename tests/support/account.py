@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import Engine, text
 from starlette.datastructures import Secret
 
+from app.configuration.settings import Settings
 from app.domain.standing import Standing
 from app.ledger.tables import metadata
 from app.local.sandbox_client import SandboxClient
 from app.operations.backfill import Backfill
-from app.settings import Settings
 from app.stripe.retrying import StripeLists
 from tests.sandbox.processes import Sandbox
 from tests.support.places import counts

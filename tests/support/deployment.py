@@ -11,13 +11,13 @@ from unittest.mock import patch
 
 from redis import Redis
 
+from app.configuration.settings import Settings
 from app.domain.event import SessionEvent
 from app.ledger.ledger import Ledger
 from app.ledger.rows import ReferenceRecord
 from app.queue.dead_letters import DeadLetters
 from app.queue.model import EVENTS, NewJob
 from app.queue.transitions import JobQueue
-from app.settings import Settings
 from app.stores import Stores
 from tests.support.events import OPENED
 from tests.support.places import everything, failing_for

@@ -13,11 +13,11 @@ from sentry_sdk.transport import Transport
 from starlette.datastructures import Secret
 from starlette.testclient import TestClient
 
+from app.configuration.settings import Settings
 from app.domain.errors import BadSignature, IdentityError, Misconfigured, Permanent, Transient
 from app.ledger.ledger import Ledger
 from app.local.valkey import Valkey
 from app.queue.transitions import JobQueue
-from app.settings import Settings
 from app.telemetry import bugs
 from app.telemetry.process import observed
 from app.web.main import create_app

@@ -9,8 +9,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from redis import Redis
 from starlette.testclient import TestClient
 
+from app.configuration.settings import Settings
 from app.local.valkey import Valkey, free_port
-from app.settings import Settings
 from app.telemetry.trace_ids import send_span_id_of
 from app.web.main import create_app
 from tests.support.events import SENSITIVE

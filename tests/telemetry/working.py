@@ -10,9 +10,9 @@ from functools import partial
 
 from starlette.datastructures import Secret
 
+from app.configuration.settings import Settings
 from app.queue.model import NewJob
 from app.queue.transitions import JobQueue
-from app.settings import Settings
 from tests.notifications.receiver import SECRET
 from tests.support.places import counts, members
 from tests.support.workers import NOW, event_job, offline

@@ -10,8 +10,8 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
+from app.configuration.settings import Settings
 from app.local.valkey import Valkey
-from app.settings import Settings
 from app.web.main import create_app
 from tests.web.deliveries import ROLLED, SECRET
 from tests.web.processes import Web, running

@@ -12,11 +12,11 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
+from app.configuration.settings import Settings
 from app.local.valkey import Valkey
 from app.queue.connection import open_redis
 from app.queue.model import EVENTS
 from app.queue.transitions import JobQueue
-from app.settings import Settings
 from app.web.main import create_app
 from tests.support.waiting import eventually
 from tests.web.deliveries import URL, event, signed

@@ -14,8 +14,8 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
+from app.configuration.settings import Settings
 from app.local.valkey import Valkey, free_port
-from app.settings import Settings
 from app.web.health import KEPT, SharedAnswer
 from app.web.main import create_app
 from tests.support.waiting import eventually

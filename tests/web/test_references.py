@@ -12,10 +12,10 @@ import httpx2
 import pytest
 from starlette.testclient import TestClient
 
+from app.configuration.settings import Settings
 from app.domain.session import Observation
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
-from app.settings import Settings
 from app.web.main import create_app
 from tests.support.ledger import NOW, POLICY, life, observation
 from tests.web.conftest import OTHER_TOKEN, TOKEN

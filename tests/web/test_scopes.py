@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from app.credentials import READ, REDACT, SCOPES, WRITE, ApiToken
-from app.settings import Settings
+from app.configuration.credentials import READ, REDACT, SCOPES, WRITE, ApiToken
+from app.configuration.settings import Settings
 from app.web.authentication import BURST, TokenGate
 from app.web.main import create_app
 from app.web.refusals import KEY, Refusal

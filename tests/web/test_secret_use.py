@@ -9,7 +9,7 @@ from redis import Redis
 from starlette.datastructures import Secret
 from structlog.testing import capture_logs
 
-from app.credentials import SigningSecret
+from app.configuration.credentials import SigningSecret
 from app.local.valkey import Valkey, free_port
 from app.queue.connection import open_async_redis
 from app.web.secret_use import KEY, SecretUse, fingerprint, read_secret_use

@@ -8,7 +8,7 @@ from typing import Any
 from redis import Redis
 from structlog.testing import capture_logs
 
-from app.settings import Settings
+from app.configuration.settings import Settings
 from app.web.__main__ import say_what_starts
 from tests.web.processes import Web
 

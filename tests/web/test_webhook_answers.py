@@ -11,10 +11,10 @@ from redis import Redis
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
+from app.configuration.settings import Settings
 from app.queue.dead_letters import DeadLetters
 from app.queue.model import EVENTS, decode, named
 from app.queue.transitions import JobQueue
-from app.settings import Settings
 from app.web.main import create_app
 from tests.support.events import METADATA, event_body, thin_body
 from tests.support.places import queued as queued_ids

@@ -8,8 +8,8 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
+from app.configuration.settings import Settings
 from app.domain.event import SessionEvent
-from app.settings import Settings
 from app.web.main import create_app
 from tests.web.deliveries import URL, event, signed
 

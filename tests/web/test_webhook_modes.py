@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from app.settings import Settings
+from app.configuration.settings import Settings
 from app.web.main import create_app
 from app.web.refusals import KEY
 from tests.support.events import event_body, thin_body

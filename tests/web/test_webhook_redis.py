@@ -16,10 +16,10 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
+from app.configuration.settings import Settings
 from app.local.valkey import Valkey
 from app.queue import batching
 from app.queue.connection import open_redis
-from app.settings import Settings
 from app.web.main import create_app
 from tests.support.events import SENSITIVE, report_body
 from tests.web.deliveries import SECRET, URL, event, signed

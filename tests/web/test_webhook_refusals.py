@@ -18,10 +18,10 @@ from starlette.datastructures import Secret
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from app.credentials import SigningSecret
+from app.configuration.credentials import SigningSecret
+from app.configuration.settings import Settings
 from app.domain.event import EVENT_TYPES
 from app.queue.model import NewJob
-from app.settings import Settings
 from app.web.application import WebApplication
 from app.web.errors import EXCEPTION_HANDLERS
 from app.web.main import create_app

@@ -8,10 +8,10 @@ import pytest
 from redis import Redis
 from starlette.datastructures import Secret
 
+from app.configuration.settings import Settings
 from app.local.valkey import Valkey
 from app.queue.model import EVENTS
 from app.queue.transitions import JobQueue
-from app.settings import Settings
 from app.stripe.client import StripeApi
 from tests.sandbox.processes import Sandbox
 from tests.support.workers import offline, with_stores

@@ -17,11 +17,11 @@ from starlette.datastructures import Secret
 from structlog.testing import capture_logs
 
 from app.batches import batches
+from app.configuration.settings import Settings
 from app.domain.event import SessionEvent
 from app.ledger.tables import metadata
 from app.local.valkey import Valkey
 from app.queue.model import EVENTS, MAX_BATCH, Call
-from app.settings import Settings
 from tests.faults.traffic import traffic
 from tests.support.postgres import Postgres
 from tests.support.stores import migrate_database

@@ -9,13 +9,13 @@ import pytest
 from redis import Redis
 from starlette.datastructures import Secret
 
+from app.configuration.settings import Settings
 from app.domain.errors import Permanent, Transient
 from app.local.valkey import Valkey, free_port
 from app.operations.rescue import rescue
 from app.queue.counts import COMPLETED, DEFERRED, Counts, read_counts
 from app.queue.model import EFFECTS, EVENTS
 from app.queue.transitions import MAX_EXPIRIES, JobQueue
-from app.settings import Settings
 from tests.notifications.receiver import SECRET, answering, receiving
 from tests.support.ledger import observation
 from tests.support.places import claim_one, end_lease

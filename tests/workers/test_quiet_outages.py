@@ -13,9 +13,9 @@ from redis import Redis
 from starlette.datastructures import Secret
 from structlog.testing import capture_logs
 
+from app.configuration.settings import Settings
 from app.local.valkey import Valkey, free_port
 from app.queue.connection import open_redis
-from app.settings import Settings
 from tests.support.waiting import eventually
 from tests.support.workers import offline, worker_of
 from tests.workers.runs import Runs, Time

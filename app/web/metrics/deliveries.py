@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from prometheus_client.metrics_core import Metric
 
-from app.credentials import SigningSecret
+from app.configuration.credentials import SigningSecret
 from app.domain.modes import mode_name
 from app.queue.counts import DELIVERY_OUTCOMES, read_counts
 from app.queue.model import EVENTS

@@ -7,7 +7,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
-from app.settings import Settings
+from app.configuration.settings import Settings
 from app.web.main import create_app
 from tests.web.conftest import TOKEN
 

@@ -19,10 +19,10 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
+from app.configuration.settings import Settings
 from app.domain.effects import PendingEffect
 from app.ledger.rows import ReferenceRecord
 from app.operations.apply import apply_observations
-from app.settings import Settings
 from app.web.main import create_app
 from tests.sandbox.processes import Sandbox, running
 from tests.support.events import session_body

@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
-from app.settings import Settings
+from app.configuration.settings import Settings
 from app.web.main import create_app
 from tests.sandbox.processes import Sandbox
 from tests.web.sessions.conftest import Backend, error_of

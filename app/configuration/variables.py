@@ -1,7 +1,7 @@
 """What one environment variable is: its name, what it takes, what it means, and its default.
 
-`app/settings.py` describes each variable once. The process reads its environment by that
-description, and docs/reference/settings.md is written from it.
+`environment.py` describes each variable once. The process reads its environment by that, and
+docs/reference/settings.md is written from it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ from typing import Any, Generic, TypeVar, cast
 
 from starlette.datastructures import Secret
 
-from app.addresses import check_http_url, check_redis_url, check_stripe_url, parse_database_url
+from app.configuration.addresses import (
+    check_http_url,
+    check_redis_url,
+    check_stripe_url,
+    parse_database_url,
+)
 
 T = TypeVar("T")
 D = TypeVar("D")  # a default may be of another type: None

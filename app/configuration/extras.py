@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 from starlette.datastructures import Secret
 
-from app.addresses import check_http_url
+from app.configuration.addresses import check_http_url
 
 # The SDK reads them itself, as it does all its other variables. The first counts more.
 # https://opentelemetry.io/docs/specs/otel/protocol/exporter/

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from app import extras
+from app.configuration import extras
+from app.configuration.settings import Settings
 from app.domain.errors import Misconfigured
-from app.settings import Settings
 from tests.support.cli import ROOT
 
 
@@ -110,7 +110,7 @@ ALL_PARTS = """
 import sys
 sys.modules |= {"opentelemetry": None, "sentry_sdk": None}
 import app.cli.main, app.web.__main__, workers.__main__
-from app.settings import Settings
+from app.configuration.settings import Settings
 from app.web.main import create_app
 from workers.context import Context
 create_app(Settings())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from starlette.datastructures import Secret
 
-from app.credentials import (
+from app.configuration.credentials import (
     ApiToken,
     SigningSecret,
     read_api_key,
@@ -19,8 +19,8 @@ from app.credentials import (
     read_signing_secrets,
     split_list,
 )
-from app.extras import read_endpoint, read_sentry_dsn, read_true
-from app.variables import (
+from app.configuration.extras import read_endpoint, read_sentry_dsn, read_true
+from app.configuration.variables import (
     CALLBACK_URL,
     DATABASE_URL,
     FUNCTION,

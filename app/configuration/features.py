@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.settings import Settings
+from app.configuration.settings import Settings
 
 
 def switched_off(settings: Settings) -> list[str]:

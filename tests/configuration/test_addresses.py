@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from app.addresses import SentinelAddress, describe_address, parse_sentinel_url
+from app.configuration.addresses import SentinelAddress, describe_address, parse_sentinel_url
 from tests.support.cli import ROOT
 
 PLANTED = "PLANTED-VALUE"

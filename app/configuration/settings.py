@@ -6,13 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.configuration.environment import Environment
+from app.configuration.extras import trace_problems
+from app.configuration.variables import Variable, variables_of
 from app.domain.change import Policy
 from app.domain.durations import DAY
 from app.domain.errors import Misconfigured
 from app.domain.snapshot import LAST_METADATA_KEY, MetadataKeys
-from app.environment import Environment
-from app.extras import trace_problems
-from app.variables import Variable, variables_of
 
 VARIABLES = variables_of(Environment)
 # The variables that web does not start without, and that nothing which opens the ledger does.

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Secret
 
-from app.credentials import SCOPES
+from app.configuration.credentials import SCOPES
+from app.configuration.settings import LEDGER_NEEDS, Settings
 from app.domain.errors import Misconfigured
-from app.settings import LEDGER_NEEDS, Settings
 from tests.support.cli import ROOT
 
 PLANTED = "PLANTEDVALUE"
