@@ -53,10 +53,11 @@ class Latency:
             bench.web(contestant, store) as (web, port),
         ):
             assert isinstance(database, PostgresDatabase)
+            # Before the warming: it has every statement planned anew.
+            database.execute(TELL)
             bench.tell(f"latency: warming {contestant.name}")
             deliver_all(port, openings("w", WARM_UP))
             wait_until(lambda: database.events() == WARM_UP, START_WITHIN, "events", workers)
-            database.execute(TELL)
             for rate, seconds in bench.plan.latency:
                 with bench.leg(f"latency: {contestant.name}, {rate} a second"):
                     count = max(2, int(rate * seconds))

@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import stripe
 
+from tests.support.http_server import serving
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -124,17 +125,6 @@ def receiving() -> Iterator[Receiver]:
             self.end_headers()
             self.wfile.write(answer)
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    receiver.url = f"http://127.0.0.1:{server.server_address[1]}/webhooks"
-    try:
+    with serving(Handler) as url:
+        receiver.url = f"{url}/webhooks"
         yield receiver
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import signal
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -24,6 +23,7 @@ from app.stripe.client import StripeApi
 from app.stripe.errors import StripeRefused, StripeUnavailable
 from tests.sandbox.processes import Sandbox
 from tests.support.events import report_digest
+from tests.support.http_server import serving
 from workers.time_limit import TimeLimit
 
 PLANTED = "PLANTED-VALUE"
@@ -237,18 +237,8 @@ def answering(status: int, body: str, date: str | None) -> Iterator[StripeApi]:
             self.end_headers()
             self.wfile.write(body.encode())
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield StripeApi("sk_test_1", f"http://127.0.0.1:{server.server_address[1]}")
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler) as url:
+        yield StripeApi("sk_test_1", url)
 
 
 SESSION = (

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import gzip
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tests.support.http_server import serving
 
 TRACES = "/v1/traces"
 
@@ -50,18 +51,13 @@ class Exported:
 class Sink:
     """Both, and what came."""
 
-    port: int = 0
+    url: str = ""  # OTEL_EXPORTER_OTLP_ENDPOINT
     received: list[tuple[str, bytes]] = field(default_factory=list)  # paths and bodies
-
-    @property
-    def url(self) -> str:
-        """OTEL_EXPORTER_OTLP_ENDPOINT."""
-        return f"http://127.0.0.1:{self.port}"
 
     @property
     def dsn(self) -> str:
         """SENTRY_DSN."""
-        return f"http://0123456789abcdef@127.0.0.1:{self.port}/42"
+        return self.url.replace("http://", "http://0123456789abcdef@") + "/42"
 
     @property
     def spans(self) -> list[Exported]:
@@ -111,19 +107,8 @@ def listening(file: Path | None = None) -> Iterator[Sink]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Be quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Taking)
-    sink.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with serving(Taking) as sink.url:
         yield sink
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def environment(sink: Sink) -> Mapping[str, str]:
