@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 
 from app.configuration.settings import Settings
 from app.domain.errors import Misconfigured
+from app.ledger.audit import Audit
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
 from app.queue.confirming import Durability
@@ -42,6 +43,7 @@ class Stores:
     redis: Redis
     engine: Engine
     ledger: Ledger
+    audit: Audit
     events: JobQueue
     effects: JobQueue
     stripe: StripeApi | None  # None without STRIPE_API_KEY
@@ -92,6 +94,7 @@ def open_stores(
         redis=redis,
         engine=engine,
         ledger=Ledger(engine, settings.reverify_after),
+        audit=Audit(engine, settings.livemode),
         events=queue(redis, replace(EVENTS, batch=settings.batch)),
         effects=queue(redis, EFFECTS),
         stripe=open_stripe(settings),

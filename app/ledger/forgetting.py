@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Engine, bindparam, delete, or_, select
+from sqlalchemy import BindParameter, Connection, Engine, bindparam, delete, or_, select, update
 
 from app.domain.session import Session
 from app.domain.standing import ReferenceKey
@@ -14,7 +14,16 @@ from app.ledger import rows
 from app.ledger.apply_statements import APPLY
 from app.ledger.counts import LAST_LINE, StandingCounts
 from app.ledger.engine import for_reading, translates_errors
-from app.ledger.tables import attempts, effects, notifications, sessions, standings, timeline
+from app.ledger.tables import (
+    ABOUT_A_USER,
+    attempts,
+    audit,
+    effects,
+    notifications,
+    sessions,
+    standings,
+    timeline,
+)
 
 KEYS_OF = select(standings.c.key).where(
     or_(standings.c.key == bindparam("key"), standings.c.default_key == bindparam("key"))
@@ -41,6 +50,12 @@ FORGET_NOTIFICATIONS = delete(notifications).where(notifications.c.reference_key
 FORGET_TIMELINE = delete(timeline).where(timeline.c.reference_key.in_(_KEYS))
 FORGET_ATTEMPTS = delete(attempts).where(attempts.c.session_id.in_(_IDS))
 FORGET_SESSIONS = delete(sessions).where(sessions.c.reference_key.in_(_KEYS))
+# The row stays, and says what was done. A reason is free text, which may name the user.
+FORGET_IN_AUDIT = (
+    update(audit)
+    .where(ABOUT_A_USER, audit.c.reference_key.in_(_KEYS))
+    .values(reference_key="", reason="")
+)
 FORGET_STANDINGS = delete(standings).where(standings.c.key.in_(_KEYS))
 
 
@@ -62,7 +77,7 @@ def find_person(engine: Engine, reference: ReferenceKey) -> Person:
 
 @translates_errors
 def forget_person(engine: Engine, reference: ReferenceKey, now: int) -> Person:
-    """Remove all of the user but the events, which name nobody; returns what there was.
+    """Remove all of the user; returns what there was. Events and the audit stay, and name nobody.
 
     An event's row tells a second delivery from a first, and what Stripe lists from what has not
     come: without it the user would come back. It goes in its time, like all others. `now` is in
@@ -83,6 +98,8 @@ def forget_person(engine: Engine, reference: ReferenceKey, now: int) -> Person:
         connection.execute(FORGET_ATTEMPTS, ids)
         connection.execute(FORGET_SESSIONS, keys)
         connection.execute(FORGET_STANDINGS, keys)
+        # Those who have only ever named another purpose have no standing for the default one.
+        connection.execute(FORGET_IN_AUDIT, {"keys": [*person.keys, reference.digest]})
         # SQLite gives the number of its last line again, once that is gone.
         newest = connection.execute(LAST_LINE).scalar() or 0
         counts = Counter(counted.counts)

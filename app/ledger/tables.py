@@ -256,3 +256,22 @@ ENQUEUED = _part(
 )
 FAILED = _part("effects", "failed", "status = 'failed'", "updated_at")
 ENDED = _part("effects", "ended", "status IN ('done', 'dropped')", "updated_at")
+
+# Who changed what, or was refused it. Rows stay; `references forget` takes the user out of them.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("via", Text, nullable=False),  # console, api or cli
+    Column("action", Text, nullable=False),
+    Column("target", Text, nullable=False),  # JSON: ids by name
+    Column("reference_key", Text),  # null: about no user; "": about one who was forgotten
+    Column("reason", Text, nullable=False),
+    Column("result", Text, nullable=False),
+    Index("ix_audit_who_id", "who", "id"),
+    Index("ix_audit_action_id", "action", "id"),
+    Index("ix_audit_who_action_id", "who", "action", "id"),
+)
+ABOUT_A_USER = _part("audit", "reference_key", "reference_key <> ''", "reference_key")

@@ -15,6 +15,7 @@ from sqlalchemy import Engine, Table, text
 from app.domain.durations import DAY
 from app.ledger.tables import (
     attempts,
+    audit,
     effects,
     events,
     notifications,
@@ -112,6 +113,16 @@ ROWS: Mapping[Table, Mapping[str, str]] = {
         "version": "1",
         "status": "'verified'",
         "updated_at": MOMENT,
+    },
+    audit: {
+        "at": MOMENT,
+        "who": "CASE WHEN n % 100 = 7 THEN 'anna' ELSE 'app' END",
+        "via": "'api'",
+        "action": "CASE WHEN n % 70 = 7 THEN 'redact_reference' ELSE 'create' END",
+        "target": "'{}'",
+        "reference_key": f"CASE WHEN n % 9 <> 0 THEN 'key_' || {ID} END",
+        "reason": "''",
+        "result": "'done'",
     },
 }
 # Three of each session's.

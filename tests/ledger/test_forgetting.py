@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.standing import ReferenceKey
+from app.ledger.audit import Audit
 from app.ledger.counts import StandingCounts, count_standings
 from app.ledger.forgetting import find_person, forget_person
 from app.ledger.tables import metadata
@@ -76,6 +77,26 @@ def test_an_event_that_is_delivered_again_does_not_bring_the_user_back(scribe: S
     forget_person(scribe.engine, USER, 1)
     assert [applied.outcome for applied in scribe.apply(*life())] == ["duplicate"] * 5
     assert find_person(scribe.engine, USER).keys == ()
+
+
+def test_the_audit_still_says_what_was_done_but_to_nobody(scribe: Scribe) -> None:
+    audit = Audit(scribe.engine)
+    users = ({"reference": "user_1"}, {"reference": "user_1", "purpose": "driver"})
+    for user in (*users, {"reference": "user_8"}):
+        audit.record(
+            who="anna", via="cli", action="redact_reference", target=user, reason="user asked", at=1
+        )
+    forget_person(scribe.engine, USER, 1)
+    newest, *forgotten = audit.page(None, 10)
+    assert (newest.target, newest.reason) == (
+        {"reference": "user_8", "livemode": "false"},
+        "user asked",
+    )
+    assert [(one.action, one.target, one.reason) for one in forgotten] == [
+        ("redact_reference", {"reference": None}, "")
+    ] * 2
+    (keys,) = zip(*scribe.query("SELECT reference_key FROM audit ORDER BY id"), strict=True)
+    assert keys == ("", "", ReferenceKey("", False, "user_8").digest)
 
 
 @pytest.mark.parametrize("runs", [0, 1, 2])

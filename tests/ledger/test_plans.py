@@ -37,7 +37,9 @@ def digest(number: int) -> str:
 
 VALUES: Mapping[str, Any] = {
     "account": "",
+    "action": "redact_reference",
     "after": "",
+    "at": NOW,
     "before": NOW - 900 * 86_400,
     "counted": 10,
     "effect_id": f"evt_{digest(9)}-notify",
@@ -55,17 +57,22 @@ VALUES: Mapping[str, Any] = {
     "now": NOW,
     "overdue": NOW - 900 * 86_400,
     "poll_at": NOW,
+    "reason": "",
     "receiver": "notify_callback",
     "reference_key": f"key_{digest(9)}",
+    "result": "done",
     "rows": 10,
     "session_account": "",
     "session_id": f"vs_{digest(9)}",
     "session_livemode": True,
     "status": "done",
+    "target": "{}",
     "until": 40,
     "updated_at": NOW,
     "value": "7",
     "version": 7,
+    "via": "cli",
+    "who": "anna",
 }
 # Of updates that are told their columns when they are executed.
 CHANGED: Mapping[str, dict[str, Any]] = {
