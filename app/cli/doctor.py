@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict
 
 import click
 
-from app.doctor.result import Finding
+from app.doctor.result import Finding, worst
+from app.doctor.result import as_json as findings_as_json
 from app.doctor.runner import examine
 
 COLOURS = {"ok": "green", "warning": "yellow", "wrong": "red"}
@@ -25,19 +24,12 @@ def doctor(as_json: bool) -> None:
     """
     findings = examine(os.environ)
     if as_json:
-        checks = [asdict(finding) for finding in findings]
-        click.echo(json.dumps({"state": worst(findings), "checks": checks}))
+        click.echo(json.dumps(findings_as_json(findings)))
     else:
         for finding in findings:
             click.echo(line_of(finding))
     if worst(findings) == "wrong":
         raise SystemExit(1)
-
-
-def worst(findings: Sequence[Finding]) -> str:
-    """The state of the deployment: that of its worst finding."""
-    states = {finding.state for finding in findings}
-    return next((state for state in ("wrong", "warning") if state in states), "ok")
 
 
 def line_of(finding: Finding) -> str:

@@ -17,21 +17,9 @@ from app.cli.options import account_option, chosen_mode, mode_option
 from app.cli.output import format_time, printable, table_console
 from app.cli.stores import environment_stores
 from app.domain.session import Session
-from app.domain.snapshot import LAST_METADATA_KEY, SessionKey
-from app.operations.claim_orphan import Claim, Claims
-from app.operations.show_reference import session_as_json
-
-FAILURES = {
-    "not_an_orphan": "names another reference already",
-    "unknown_session": "is not in the ledger in this mode and account",
-    "unusable_reference": "cannot be claimed for a reference that is empty, or over 5,000 long",
-}
-AT_STRIPE = {
-    "written": "Stripe knows it too.",
-    "refused": "Stripe did not take it into the session's metadata: the ledger alone knows.",
-    "unavailable": "Stripe could not be told: run it again later.",
-    "not_asked": "Stripe was not told: STRIPE_API_KEY is not set, or of the other mode.",
-}
+from app.domain.snapshot import SessionKey
+from app.operations.claim_orphan import Claims, metadata_key_of, summary
+from app.operations.orphan_page import orphan_page
 
 
 @click.group()
@@ -56,18 +44,18 @@ def list_orphans(live: bool | None, limit: int, after: str, as_json: bool) -> No
     Next: `orphans claim SESSION REFERENCE`.
     """
     with environment_stores() as stores:
-        found = stores.ledger.orphans.list(chosen_mode(stores, live), limit + 1, after)
-    page, has_more = found[:limit], len(found) > limit
+        page = orphan_page(
+            stores.ledger.orphans, livemode=chosen_mode(stores, live), limit=limit, after=after
+        )
     if as_json:
-        data = [{**session_as_json(one), "account": one.snapshot.account} for one in page]
-        click.echo(json.dumps({"data": data, "has_more": has_more}))
+        click.echo(json.dumps(page.as_json()))
         return
-    if not page:
+    if not page.sessions:
         click.echo("No orphans." if not after else "No more orphans.")
         return
-    table_console().print(_table(page))
-    if has_more:
-        click.echo(f"There are more: --after {page[-1].id}")
+    table_console().print(_table(page.sessions))
+    if page.has_more:
+        click.echo(f"There are more: --after {page.sessions[-1].id}")
 
 
 def _table(sessions: Sequence[Session]) -> Table:
@@ -113,13 +101,12 @@ def claim(
     failed = total = 0
     with environment_stores() as stores:
         livemode = chosen_mode(stores, live)
-        metadata_key = next(iter(stores.settings.reference_metadata_keys), LAST_METADATA_KEY)
-        claims = Claims(stores, metadata_key=metadata_key, now=time.time)
+        claims = Claims(stores, metadata_key=metadata_key_of(stores.settings), now=time.time)
         for session_id, claimed_for in wanted:
             result = claims.claim(SessionKey(session_id, account, livemode), claimed_for)
             total += 1
             failed += not result.counts
-            click.echo(json.dumps(asdict(result)) if as_json else _summary(result))
+            click.echo(json.dumps(asdict(result)) if as_json else printable(summary(result)))
     if pairs is not None and not as_json:
         click.echo(f"{total - failed} of {total} sessions count for their references.")
     if failed:
@@ -137,15 +124,3 @@ def _read_pairs(file: TextIO) -> Iterator[tuple[str, str]]:
         if len(row) != 2:
             raise click.ClickException(f"line {number + headed} is not session,reference")
         yield row[0].strip(), row[1].strip()
-
-
-def _summary(result: Claim) -> str:
-    if not result.counts:
-        return f"{printable(result.session_id)} {FAILURES[result.outcome]}."
-    counts = "counted for" if result.outcome == "already_claimed" else "counts for"
-    already = " already" if result.outcome == "already_claimed" else ""
-    why = f" ({result.why})" if result.why else ""
-    return (
-        f"{result.session_id} {counts} {printable(result.reference)}{already}, "
-        f"which is {result.status} now. {AT_STRIPE[result.at_stripe]}{why}"
-    )

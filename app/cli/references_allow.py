@@ -13,11 +13,9 @@ from app.cli.stores import environment_stores
 from app.domain.fields import usable_reference
 from app.domain.modes import mode_name
 from app.domain.standing import ReferenceKey
-from app.operations.allow_attempt import allow_attempt
+from app.operations.allow_attempt import MAX_REASON, allow_attempt, usable_reason
 from app.operations.show_reference import as_json as record_as_json
 from app.operations.show_reference import unknown_reference
-
-MAX_REASON = 500  # characters
 
 
 @click.command()
@@ -36,7 +34,7 @@ def allow(
     lasts until the user is verified, as the attempts are then counted anew. The reason stays in
     the timeline: put no personal data there.
     """
-    if not reason.strip() or len(reason) > MAX_REASON or "\0" in reason:
+    if not usable_reason(reason):
         raise click.BadParameter(f"has to have 1 to {MAX_REASON} characters", param_hint="--reason")
     with environment_stores() as stores:
         key = ReferenceKey(account, chosen_mode(stores, live), reference, purpose)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
 
 from app.domain.durations import HOUR, MINUTE
 from app.domain.errors import StoreFailure
@@ -19,6 +20,17 @@ class Finding:
     state: State
     message: str
     hint: str = ""  # "" if there is nothing to do
+
+
+def worst(findings: Sequence[Finding]) -> State:
+    """The state of the deployment: that of its worst finding."""
+    states = {finding.state for finding in findings}
+    return "wrong" if "wrong" in states else "warning" if "warning" in states else "ok"
+
+
+def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
+    """As HTTP and the command line give them."""
+    return {"state": worst(findings), "checks": [asdict(finding) for finding in findings]}
 
 
 def in_minutes_or_hours(seconds: float) -> str:

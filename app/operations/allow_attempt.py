@@ -6,6 +6,13 @@ from app.domain.standing import ReferenceKey, Standing
 from app.operations.effects import enqueue_effects
 from app.stores import Stores
 
+MAX_REASON = 500  # characters
+
+
+def usable_reason(text: str) -> bool:
+    """Whether the timeline can keep the text as the reason."""
+    return bool(text.strip()) and len(text) <= MAX_REASON and "\0" not in text
+
 
 def allow_attempt(stores: Stores, key: ReferenceKey, *, why: str, now: int) -> Standing | None:
     """The standing with one more attempt; None for a reference never seen.

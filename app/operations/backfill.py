@@ -11,6 +11,7 @@ from app.domain.errors import UnreadableEvent
 from app.domain.event import EVENT_TYPES, SessionEvent
 from app.domain.modes import mode_name
 from app.ledger.stats import MISSED
+from app.operations.backfilled import remember_backfilled
 from app.operations.dead_effects import LOOKED_UNTIL
 from app.operations.effects import enqueue_unsent
 from app.operations.own_account import check_account
@@ -208,7 +209,9 @@ class Backfill:
         finished = [id for id, at in queue.statuses(here).items() if at == "finished"]
         lost = sorted(set(finished) - ledger.has_events(finished))
         queue.enqueue_missing(jobs[id] for id in lost)
-        return [unknown[id] for id in (*added, *lost)]
+        brought = [unknown[id] for id in (*added, *lost)]
+        remember_backfilled(self._stores.redis, brought)
+        return brought
 
     def _first_fill(self, stripe_now: int) -> int:
         """When the ledger was first filled, by Stripe's clock: no webhook brought what is older."""

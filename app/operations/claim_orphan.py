@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from app.configuration.settings import Settings
 from app.domain.fields import usable_reference
 from app.domain.session import Observation, Session
-from app.domain.snapshot import METADATA, SessionKey
+from app.domain.snapshot import LAST_METADATA_KEY, METADATA, SessionKey
 from app.operations.apply import apply_observations
 from app.stores import Stores
 from app.stripe.errors import StripeRefused, StripeUnavailable
@@ -17,6 +18,18 @@ Outcome = Literal[
     "claimed", "already_claimed", "not_an_orphan", "unknown_session", "unusable_reference"
 ]
 AtStripe = Literal["written", "refused", "unavailable", "not_asked"]
+
+FAILURES = {
+    "not_an_orphan": "names another reference already",
+    "unknown_session": "is not in the ledger in this mode and account",
+    "unusable_reference": "cannot be claimed for a reference that is empty, or over 5,000 long",
+}
+AT_STRIPE = {
+    "written": "Stripe knows it too.",
+    "refused": "Stripe did not take it into the session's metadata: the ledger alone knows.",
+    "unavailable": "Stripe could not be told: run it again later.",
+    "not_asked": "Stripe was not told: STRIPE_API_KEY is not set, or of the other mode.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +47,24 @@ class Claim:
     def counts(self) -> bool:
         """Whether the session counts for the reference."""
         return self.outcome in ("claimed", "already_claimed")
+
+
+def summary(result: Claim) -> str:
+    """What has come of it, for people."""
+    if not result.counts:
+        return f"{result.session_id} {FAILURES[result.outcome]}."
+    counts = "counted for" if result.outcome == "already_claimed" else "counts for"
+    already = " already" if result.outcome == "already_claimed" else ""
+    why = f" ({result.why})" if result.why else ""
+    return (
+        f"{result.session_id} {counts} {result.reference}{already}, "
+        f"which is {result.status} now. {AT_STRIPE[result.at_stripe]}{why}"
+    )
+
+
+def metadata_key_of(settings: Settings) -> str:
+    """Where Stripe is to keep the reference: in the first of the team's keys, or else in ours."""
+    return next(iter(settings.reference_metadata_keys), LAST_METADATA_KEY)
 
 
 class Claims:

@@ -59,9 +59,9 @@ class References:
         Raises BadParameter, UnknownReference and the ledger's errors.
         """
         query = request.query_params
-        livemode = _livemode_in(query, self._stores.settings.livemode)
-        account = _account_of(request, query)
-        purpose = _purpose_in(query)
+        livemode = livemode_in(query, self._stores.settings.livemode)
+        account = account_of(request, query)
+        purpose = purpose_in(query)
         reference = _reference_of(request)
         record = await to_thread.run_sync(
             lambda: self._stores.ledger.read_reference(
@@ -108,7 +108,7 @@ class References:
         self._stores.require_stripe()
         livemode = self._stores.settings.livemode
         account = _account_at_stripe(request, livemode, "purpose")
-        purpose = _purpose_in(query_parameters(request))
+        purpose = purpose_in(query_parameters(request))
         key = ReferenceKey(account, livemode, _reference_of(request), purpose)
         refreshed = await to_thread.run_sync(
             lambda: refresh_reference(self._stores, key, int(self._now())), limiter=self._limiter
@@ -133,13 +133,13 @@ def _account_at_stripe(request: Request, livemode: bool, *others: str) -> str:
     other sessions than Stripe would be asked about.
     """
     query = reject_unknown(query_parameters(request), STRIPE_PARAMETERS.union(others))
-    account = _account_of(request, query)
-    if _livemode_in(query, livemode) != livemode:
+    account = account_of(request, query)
+    if livemode_in(query, livemode) != livemode:
         raise BadParameter("livemode is not that of STRIPE_API_KEY", param="livemode")
     return account
 
 
-def _account_of(request: Request, query: Mapping[str, Any]) -> str:
+def account_of(request: Request, query: Mapping[str, Any]) -> str:
     """The connected account that the header or the query names, or "" for the team's own."""
     named = stripe_account(request)
     account = query.get("account", named)
@@ -150,7 +150,7 @@ def _account_of(request: Request, query: Mapping[str, Any]) -> str:
     return account
 
 
-def _purpose_in(query: Mapping[str, Any]) -> str:
+def purpose_in(query: Mapping[str, Any]) -> str:
     """The query's `purpose`: "" is the default one."""
     purpose = query.get("purpose", "")
     if not isinstance(purpose, str) or (purpose and not PURPOSE.match(purpose)):
@@ -158,7 +158,7 @@ def _purpose_in(query: Mapping[str, Any]) -> str:
     return purpose
 
 
-def _livemode_in(query: Mapping[str, Any], default: bool) -> bool:
+def livemode_in(query: Mapping[str, Any], default: bool) -> bool:
     """The query's `livemode`."""
     mode: object = query.get("livemode", str(default).lower())
     if mode not in ("true", "false"):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click import unstyle
 
-from app.cli.doctor import line_of, worst
-from app.doctor.result import Finding, State
+from app.cli.doctor import line_of
+from app.doctor.result import Finding, State, worst
 from app.local.valkey import Valkey, free_port
 from app.queue.connection import open_redis
 from app.queue.model import EFFECTS, EVENTS

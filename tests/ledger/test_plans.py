@@ -59,6 +59,7 @@ VALUES: Mapping[str, Any] = {
     "poll_at": NOW,
     "reason": "",
     "receiver": "notify_callback",
+    "reference": f"user_{digest(9)}",
     "reference_key": f"key_{digest(9)}",
     "result": "done",
     "rows": 10,

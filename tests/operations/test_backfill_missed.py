@@ -8,9 +8,12 @@ import pytest
 
 from app.domain.event import EVENT_TYPES, SessionEvent
 from app.ledger.stats import MISSED
+from app.operations import backfilled
 from app.operations.backfill import IN_FLIGHT, BackfillProgress
+from app.operations.backfilled import backfilled_of, remember_backfilled
 from app.queue.model import event_job
 from tests.support.account import Account
+from tests.support.events import OPENED, event_body
 from tests.support.places import counts
 
 
@@ -85,3 +88,25 @@ def test_what_was_delivered_and_applied_meanwhile_is_not_missing(
     assert looked
     assert (found.missing, found.missed, missed(account)) == (0, 0, 0)
     assert counts(account.context.stores.events)["queued"] == 0
+
+
+def test_the_timeline_can_tell_what_backfill_has_brought(account: Account) -> None:
+    account.verified()
+    run(account)
+    redis = account.context.stores.redis
+    account.work()
+    record = account.context.stores.ledger.read_reference("user-1", livemode=False)
+    assert record is not None
+    ids = [str(line.event_id) for line in record.timeline]
+    assert backfilled_of(redis, [*ids, "evt_by_webhook"]) == set(ids)
+
+
+def test_of_what_backfill_has_brought_the_newest_is_remembered(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfilled, "KEPT", 2)
+    events = [SessionEvent.parse(event_body(id=f"evt_{n}", at=OPENED + n)) for n in range(4)]
+    redis = account.context.stores.redis
+    remember_backfilled(redis, [event for event in reversed(events) if event is not None])
+    assert backfilled_of(redis, ["evt_0", "evt_1", "evt_2", "evt_3"]) == {"evt_2", "evt_3"}
+    assert backfilled_of(redis, []) == set()
