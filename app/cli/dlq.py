@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from dataclasses import asdict
 from itertools import islice
 
 import click
@@ -23,6 +22,7 @@ from app.cli.dlq_output import letters_table
 from app.cli.dlq_replay import replay
 from app.cli.output import printable, table_console
 from app.cli.stores import environment_stores
+from app.operations.dlq.documents import counts_as_json, job_as_json
 from app.operations.dlq.selection import Selection
 from app.queue.dead_letters import DeadLetter, DeadLetters
 from app.queue.deferred import DeferredJob
@@ -65,9 +65,9 @@ def list_letters(
         elsewhere = "" if queue or as_json else other_queue(stores)
     total = sum(counts.values())
     if as_json:
-        click.echo(json.dumps({"total": total, "by_reason": dict(counts.most_common())}))
+        click.echo(json.dumps(counts_as_json(total, counts, complete=True)))
         for letter in newest:
-            click.echo(json.dumps(asdict(letter)))
+            click.echo(json.dumps(job_as_json(letter)))
         return
     _show(counts, newest, selection, now)
     if elsewhere:
@@ -121,9 +121,9 @@ def show(id: str, queue: str | None, traceback: bool, as_json: bool) -> None:
             raise click.ClickException(f"{id} is not among the dead letters of {chosen}{suffix}")
     if as_json:
         more = {} if came_from is None else {"traceback": came_from}
-        click.echo(json.dumps(asdict(found) | more))
+        click.echo(json.dumps(job_as_json(found, **more)))
         return
-    for name, value in asdict(found).items():
+    for name, value in job_as_json(found).items():
         if name != "payload":
             click.echo(f"{name:<16} {printable(str(value))}")
     click.echo("payload")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from itertools import islice
 
 import click
@@ -13,6 +12,7 @@ import click
 from app.cli.dlq_output import deferred_table
 from app.cli.output import printable, table_console
 from app.domain.durations import format_duration
+from app.operations.dlq.documents import deferred_as_json, job_as_json
 from app.operations.dlq.selection import Selection
 from app.queue.deferred import MAX_COUNTED, DeferredJob, DeferredSummary
 from app.queue.model import EFFECTS, EVENTS
@@ -44,16 +44,9 @@ def list_deferred(
 
 
 def _print_json(queue: str, summary: DeferredSummary, jobs: Iterator[DeferredJob]) -> None:
-    counts = {
-        "queue": queue,
-        "total": summary.count,
-        "complete": summary.complete,
-        "oldest_seconds": round(summary.seconds),
-        "by_reason": {reason.error_class: reason.count for reason in summary.reasons},
-    }
-    click.echo(json.dumps(counts))
+    click.echo(json.dumps(deferred_as_json(queue, summary)))
     for job in jobs:
-        click.echo(json.dumps({"queue": queue, **asdict(job)}))
+        click.echo(json.dumps(job_as_json(job, queue=queue)))
 
 
 def _print(queue: str, summary: DeferredSummary, jobs: list[DeferredJob], selected: bool) -> None:

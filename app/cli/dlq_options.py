@@ -11,11 +11,10 @@ from typing import Any
 import click
 
 from app.domain.durations import parse_duration
-from app.operations.dlq.selection import Selection
+from app.operations.dlq.selection import Selection, queues_of_ids
 from app.queue.dead_letters import DeadLetter
 from app.queue.deferred import DeferredJob
 from app.queue.model import EFFECTS, EVENTS
-from app.queue.registry import queues_of
 from app.queue.retry_policy import REASONS
 from app.stores import Stores
 
@@ -75,13 +74,11 @@ def selection_options(command: Callable[..., None]) -> Callable[..., None]:
 def chosen_queue(stores: Stores, named: str | None, ids: Sequence[str] = ()) -> str:
     """The queue that is meant: the one that was named, else that of the ids, else `events`.
 
-    What Redis no longer holds is told by its form: an effect's id is that of its cause, and `-`
-    with its kind. Raises UsageError if the ids are of both queues.
+    Raises UsageError if the ids are of both queues.
     """
     if named is not None:
         return named
-    known = zip(ids, queues_of(stores.redis, ids), strict=True)
-    queues = {id: found or (EFFECTS.name if "-" in id else EVENTS.name) for id, found in known}
+    queues = queues_of_ids(stores.redis, ids)
     if len(set(queues.values())) > 1:
         parts = [next(id for id in ids if queues[id] == q) for q in (EVENTS.name, EFFECTS.name)]
         raise click.UsageError(

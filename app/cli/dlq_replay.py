@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
 
 import click
 
@@ -21,7 +20,8 @@ from app.cli.dlq_output import replay_summary, show_previews
 from app.cli.output import progress_bar
 from app.cli.stores import environment_stores
 from app.domain.errors import Transient
-from app.operations.dlq.preview import Preview, preview
+from app.operations.dlq.documents import preview_as_json
+from app.operations.dlq.preview import preview
 from app.operations.dlq.replay import STALL_TIMEOUT, Replay, ReplayProgress
 from app.operations.dlq.selection import FailedJob, Selection
 from app.queue.model import EVENTS
@@ -119,14 +119,8 @@ def _preview(letters: Iterator[FailedJob], stores: Stores, as_json: bool) -> Non
     unreadable = count - sum(one.letters for one in previews)
     if as_json:
         for one in previews:
-            click.echo(json.dumps(_as_json(one)))
+            click.echo(json.dumps(preview_as_json(one)))
     else:
         show_previews(previews)
     if unreadable:
         click.echo(f"{unreadable} letter(s) no version can read: they would fail again.", err=True)
-
-
-def _as_json(one: Preview) -> dict[str, Any]:
-    standings = {"before": one.before, "after": one.after}
-    shown = {when: found and found._asdict() for when, found in standings.items()}
-    return {**asdict(one), **shown, "changes": one.changes}

@@ -13,7 +13,7 @@ from rq.results import Result
 
 from app.queue.connection import translated_errors
 from app.queue.model import QueueSpec, traceback_in
-from app.queue.registry import Registry, payload_by_name, text_of
+from app.queue.registry import Place, Registry, payload_by_name, text_of
 
 # What is read of a job's hash: `data` holds the payload, the others are a letter's own.
 FIELDS = (
@@ -77,6 +77,15 @@ class DeadLetters:
         for page in self._pages():
             yield from self._read(page)
 
+    def page(self, after: Place | None, most: int) -> list[tuple[Place, DeadLetter | None]]:
+        """The next `most` after a place, newest first; None beside one whose job is gone."""
+        places = self._registry.after(after, most)
+        found = self._registry.fields([place.id for place in places], FIELDS)
+        return [
+            (place, _dead_letter(self._spec, place.id, values))
+            for place, values in zip(places, found, strict=True)
+        ]
+
     def died_after(self, moment: float, most: int) -> tuple[list[str], float]:
         """The ids of those that died after `moment`, oldest first, and when the last of them did.
 
@@ -103,12 +112,19 @@ class DeadLetters:
             found = [one for one in found if one[1] != last] or found
         return [id.decode() for id, _ in found], -found[-1][1]
 
-    def count_by_reason(self) -> Counter[str]:
-        """How many there are of each reason: a third of the time that reading them takes."""
+    def count_by_reason(self, most: int | None = None) -> Counter[str]:
+        """How many there are of each reason: a third of the time that reading them takes.
+
+        About the newest `most` are counted; None: all.
+        """
         counts: Counter[str] = Counter()
+        looked = 0
         for page in self._pages():
             found = self._registry.fields(page, ("reason", "status"))
             counts.update(_reason(reason) for reason, status in found if status is not None)
+            looked += len(page)
+            if most is not None and looked >= most:
+                break
         return counts
 
     def _pages(self) -> Iterator[list[str]]:
@@ -116,8 +132,9 @@ class DeadLetters:
 
     def _read(self, ids: Sequence[str]) -> Iterator[DeadLetter]:
         for id, values in zip(ids, self._registry.fields(ids, FIELDS), strict=True):
-            if any(value is not None for value in values):  # else the job is gone
-                yield _dead_letter(self._spec, id, values)
+            letter = _dead_letter(self._spec, id, values)
+            if letter is not None:
+                yield letter
 
 
 def _reason(value: bytes | None) -> str:
@@ -125,7 +142,10 @@ def _reason(value: bytes | None) -> str:
     return value.decode(errors="replace") if value else "permanent_error"
 
 
-def _dead_letter(spec: QueueSpec, id: str, values: Sequence[bytes | None]) -> DeadLetter:
+def _dead_letter(spec: QueueSpec, id: str, values: Sequence[bytes | None]) -> DeadLetter | None:
+    """None of a job that is gone."""
+    if all(value is None for value in values):
+        return None
     data, reason, *rest = values
     error_class, error, attempts, first_failed_at, last_failed_at, description = map(text_of, rest)
     return DeadLetter(

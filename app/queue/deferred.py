@@ -15,7 +15,7 @@ from rq.registry import ScheduledJobRegistry
 from app.domain.errors import LaterRelease
 from app.queue.connection import translated_errors
 from app.queue.model import QueueSpec
-from app.queue.registry import Registry, moment_of, payload_by_name, text_of
+from app.queue.registry import Place, Registry, moment_of, payload_by_name, text_of
 
 # Jobs that one summary looks at: a count that says more helps nobody, and takes long.
 MAX_COUNTED = 1_000
@@ -115,6 +115,18 @@ class DeferredJobs:
         """One job; None if none of that id waits. Raises QueueUnavailable."""
         score = self._registry.score(id)
         return None if score is None else next(self._read([(id, score)]), None)
+
+    def page(self, after: Place | None, most: int) -> list[tuple[Place, DeferredJob | None]]:
+        """The next `most` after a place, the next to be tried first. Raises QueueUnavailable.
+
+        None beside one whose job is gone, or not due for the first time.
+        """
+        places = self._registry.after(after, most)
+        found = self._registry.fields([place.id for place in places], FIELDS)
+        return [
+            (place, _deferred_job(self._spec, place.id, place.score, values))
+            for place, values in zip(places, found, strict=True)
+        ]
 
     def __iter__(self) -> Iterator[DeferredJob]:
         """All of them, the next to be tried first, read a page at a time. Raises QueueUnavailable.

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from redis import Redis
 from rq.job import Job
@@ -19,6 +19,13 @@ from app.queue.model import EFFECTS, EVENTS, QueueSpec, decode, named
 PAGE = 500
 READ = (Path(__file__).parent / "read.lua").read_text()
 QUEUES = {spec.rq_name: spec.name for spec in (EVENTS, EFFECTS)}
+
+
+class Place(NamedTuple):
+    """Where a job stands in a registry: what comes after it is asked for by this."""
+
+    score: float
+    id: str
 
 
 class Registry:
@@ -39,6 +46,18 @@ class Registry:
         """The job's score; None if it is not in here."""
         with translated_errors():
             return self.connection.zscore(self.key, id)
+
+    def after(self, place: Place | None, most: int) -> list[Place]:
+        """The next `most` places after this one, the least score first; None: the first of all."""
+        if place is None:
+            return [Place(score, id) for id, score in self._from("-inf", most)]
+        asked = most + 1
+        while True:
+            found = self._from(repr(place.score), asked)
+            rest = [here for id, score in found if (here := Place(score, id)) > place]
+            if len(rest) >= most or len(found) < asked:
+                return rest[:most]
+            asked *= 2  # many stand at this score
 
     def pages(self) -> Iterator[list[tuple[str, float]]]:
         """The ids with their scores, the least first. By score: what leaves would shift ranks.

@@ -44,6 +44,7 @@ VALUES: Mapping[str, Any] = {
     "counted": 10,
     "effect_id": f"evt_{digest(9)}-notify",
     "first": 86_400,
+    "from_second": 0,
     "horizon": NOW - 900 * 86_400,
     "id": f"evt_{digest(9)}-notify",
     "ids": [f"evt_{digest(n)}" for n in range(1, 9)],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from redis import Redis
+
 from app.domain.standing import ReferenceKey
-from app.queue.registry import moment_of
+from app.queue.model import EFFECTS, EVENTS
+from app.queue.registry import moment_of, queues_of
 
 
 class FailedJob(Protocol):
@@ -78,3 +81,13 @@ class Selection:
 def age_of(letter: FailedJob, now: float) -> float:
     """Seconds since the letter last failed; 0 if another tool failed it and left no time."""
     return max(0.0, now - moment_of(letter.last_failed_at, now))
+
+
+def queues_of_ids(redis: Redis, ids: Sequence[str]) -> dict[str, str]:
+    """The queue that each id is of.
+
+    What Redis no longer holds is told by its form: an effect's id is that of its cause, and `-`
+    with its kind. Raises QueueUnavailable.
+    """
+    known = zip(ids, queues_of(redis, ids), strict=True)
+    return {id: found or (EFFECTS.name if "-" in id else EVENTS.name) for id, found in known}

@@ -70,7 +70,7 @@ def test_lists_json_is_one_object_a_line_with_the_counts_first(
     bury_five(deployment)
     counts, newest, *_ = run("list", "--json").objects
     reasons = {"permanent_error": 3, "crashed_worker": 1, "timed_out": 1}
-    assert counts == {"total": 5, "by_reason": reasons}
+    assert counts == {"total": 5, "complete": True, "by_reason": reasons}
     assert (newest["id"], newest["payload"]["status"]) == ("evt_5", "verified")
     assert len(run("list", "--json", "--limit", "1").objects) == 2
 
@@ -86,7 +86,7 @@ def test_effects_have_dead_letters_of_their_own(deployment: Deployment, run: Run
 
 def test_no_dead_letters_is_said_in_words(deployment: Deployment, run: Run) -> None:
     assert run("list").out == "No dead letters.\n"
-    assert run("list", "--json").objects == [{"total": 0, "by_reason": {}}]
+    assert run("list", "--json").objects == [{"total": 0, "complete": True, "by_reason": {}}]
     bury_five(deployment)
     assert run("list", "--reference", "nobody").out == "No dead letters like that.\n"
 
