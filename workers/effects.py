@@ -20,7 +20,7 @@ from app.operations.effects import enqueue_effects
 from app.operations.notify import CALLBACK, STREAM, SUBSCRIBER
 from app.operations.retrieve_sessions import retrieve_session
 from app.operations.sweep import ask_stripe
-from app.queue.breaker import Breaker
+from app.queue.breaker import STRIPE, Breaker
 from app.stripe.errors import StripeRefused, StripeUnavailable
 from workers.context import Context
 from workers.outcome import Outcome
@@ -80,7 +80,7 @@ def _asking_stripe(run: Runner) -> Runner:
     """The runner, but not while Stripe is left alone: what notifies must not wait behind it."""
 
     def asked(effect: PendingEffect, context: Context) -> Outcome:
-        breaker = Breaker(context.stores.redis, "Stripe", failure=StripeUnavailable)
+        breaker = Breaker(context.stores.redis, STRIPE, failure=StripeUnavailable)
         breaker.refuse()
         with breaker.watched():
             return run(effect, context)

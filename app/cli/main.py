@@ -20,6 +20,7 @@ from app.cli.queue import queue
 from app.cli.references import references
 from app.cli.references_allow import allow
 from app.cli.references_forget import forget
+from app.cli.status import status
 from app.cli.sweep import sweep
 from app.domain.errors import IdentityError, Misconfigured
 from app.version import version
@@ -38,6 +39,7 @@ for command in (
     demo,
     dev,
     migrate,
+    status,
     queue,
     dlq,
     doctor,

@@ -1,4 +1,4 @@
-"""How many references stand how: counted on from the timeline, for to count all reads all."""
+"""Counted on from the timeline, as to count all reads all: how users stand, how far they came."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine, bindparam, func, select
 
-from app.ledger import statements
+from app.ledger import statements, week
 from app.ledger.engine import translates_errors
 from app.ledger.tables import standings, timeline
 
@@ -75,6 +75,7 @@ def count_standings(engine: Engine, now: int) -> bool:
             if previous is not None:
                 counts[previous, livemode] -= found
         goes_on = until < known.seen
+        week.count_lines(connection, lines, now, all_of_them=not goes_on)
         seen = known.seen if goes_on else connection.execute(LAST_LINE).scalar() or 0
         StandingCounts(until, seen, counts).write(connection, now)
     return goes_on

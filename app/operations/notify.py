@@ -169,3 +169,10 @@ def _append(redis: Redis, name: str, message: ReferenceChanged, now: float) -> N
 def gone_flag(url: str | None) -> str:
     """The flag for an address that answered 410: each address has its own."""
     return "callback_gone:" + hashlib.sha256((url or "").encode()).hexdigest()[:16]
+
+
+def is_gone(settings: Settings, ledger: Ledger) -> bool | None:
+    """Whether the callback's address has answered 410; None if there is none. Ledger's errors."""
+    if settings.notify_url is None:
+        return None
+    return bool(ledger.cursors.get(gone_flag(settings.notify_url)))

@@ -15,7 +15,7 @@ from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 from app.queue.connection import translated_errors
 from app.queue.model import EFFECTS, EVENTS, QueueSpec, keys_of
 from app.queue.pausing import Pause, read_note
-from app.queue.registry import moment_of, text_of
+from app.queue.registry import Registry, moment_of, payload_by_name, text_of
 
 # By how much `prelude.lua` puts a lease's score into the future.
 FAR = 315_360_000
@@ -68,6 +68,15 @@ def read_backlog(connection: Redis, spec: QueueSpec) -> Backlog:
         completed=int(done or 0),
         pause=read_note(note, expires),
     )
+
+
+def first_payloads(connection: Redis, spec: QueueSpec, most: int) -> list[Mapping[str, Any]]:
+    """What the first jobs in the queue say, by name. Raises QueueUnavailable."""
+    queued = keys_of(spec, "")[0]
+    with translated_errors():
+        ids = cast(list[bytes], connection.lrange(queued, 0, most - 1))
+    found = Registry(connection, queued).fields([id.decode() for id in ids], ["data"])
+    return [payload_by_name(spec, data) for (data,) in found]
 
 
 def other_queues(connection: Redis) -> list[str]:

@@ -19,6 +19,8 @@ log = get_logger("breaker")
 # worker for a sixth of the time at most, and what waits for others does not wait for it.
 SLOW_FAILURE = 4.0
 REST_FACTOR, MAX_REST = 5, 60.0
+# What Stripe is called; a receiver is called by the kind of its effects.
+STRIPE = "Stripe"
 
 
 class Breaker:
@@ -39,13 +41,17 @@ class Breaker:
         self._failure = failure
         self._monotonic = monotonic
 
+    def rests(self) -> float:
+        """For how many seconds more it is left alone; 0: it is not. Raises QueueUnavailable."""
+        with translated_errors():
+            return max(0, self._redis.pttl(self._key)) / 1000
+
     def refuse(self) -> None:
         """Raises Retry while it is left alone; QueueUnavailable."""
-        with translated_errors():
-            left = self._redis.pttl(self._key)
+        left = self.rests()
         if left > 0:
             why = f"{self._name} was slow to fail and is left alone for a while"
-            raise Retry(left / 1000, why)
+            raise Retry(left, why)
 
     @contextmanager
     def watched(self) -> Iterator[None]:

@@ -7,23 +7,20 @@ no call.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from typing import cast
 
-from redis import Redis
 from redis import asyncio as redis_asyncio
 from redis.exceptions import RedisError
 
 from app.configuration.credentials import SigningSecret
 from app.domain.errors import StoreFailure
 from app.logs import get_logger
-from app.queue.connection import translated_call, translated_errors
+from app.queue.connection import translated_call
+from app.queue.secret_use import KEY, fingerprint
 
 log = get_logger("webhooks")
 
-KEY = "identity:signing_secrets"
 # Seconds between two calls to Redis.
 INTERVAL = 10.0
 
@@ -71,19 +68,3 @@ class SecretUse:
         except (StoreFailure, RedisError) as failure:
             error_class = failure.__class__.__name__
             log.warning("use of a signing secret is not noted", error_class=error_class)
-
-
-def fingerprint(signing: SigningSecret) -> str:
-    """What tells the secret from others, and cannot be turned back into it."""
-    return hashlib.sha256(str(signing.secret).encode()).hexdigest()[:8]
-
-
-def read_secret_use(redis: Redis, secrets: Sequence[SigningSecret]) -> dict[SigningSecret, int]:
-    """When each was last used, in Unix seconds; 0 for never. Raises QueueUnavailable."""
-    if not secrets:
-        return {}
-    with translated_errors():
-        found = cast(
-            list[bytes | None], redis.hmget(KEY, [fingerprint(signing) for signing in secrets])
-        )
-    return {signing: int(at or 0) for signing, at in zip(secrets, found, strict=True)}

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 from app.configuration.credentials import SigningSecret
 from app.local.valkey import Valkey, free_port
 from app.queue.connection import open_async_redis
-from app.web.secret_use import KEY, SecretUse, fingerprint, read_secret_use
+from app.queue.secret_use import KEY, fingerprint, read_secret_use
+from app.web.secret_use import SecretUse
 
 NEW = SigningSecret(Secret("whsec_new"), None)
 OLD = SigningSecret(Secret("whsec_old"), None)

@@ -11,11 +11,11 @@ from app.configuration.credentials import SigningSecret
 from app.domain.modes import mode_name
 from app.queue.counts import DELIVERY_OUTCOMES, read_counts
 from app.queue.model import EVENTS
+from app.queue.secret_use import fingerprint, read_secret_use
 from app.stores import Stores
 from app.web.ignored import read_ignored
 from app.web.metrics.subject import Subject, counter, gauge
 from app.web.refusals import read_refusals
-from app.web.secret_use import fingerprint, read_secret_use
 from app.web.webhooks import REFUSALS
 
 # Why a request may be refused: calls by their token, deliveries by what they are.

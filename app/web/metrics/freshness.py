@@ -11,7 +11,7 @@ from app.domain.durations import MINUTE
 from app.domain.modes import mode_name
 from app.ledger import schema
 from app.operations.backfill import last_success
-from app.operations.notify import CALLBACK, RECEIVER_PREFIX, gone_flag
+from app.operations.notify import CALLBACK, RECEIVER_PREFIX, is_gone
 from app.stores import Stores
 from app.web.metrics.subject import Subject, gauge
 
@@ -49,11 +49,10 @@ def subject(stores: Stores, now: Callable[[], float]) -> Subject[Freshness]:
     def read() -> Freshness:
         settings, asks = stores.settings, stores.stripe is not None
         before = int(now()) - GRACE
-        flag = gone_flag(settings.notify_url) if settings.notify_url else None
         return Freshness(
             backfilled=(last_success(stores) or 0) if asks else None,
             overdue=stores.ledger.polling.overdue(settings.livemode, before) if asks else None,
-            gone=bool(stores.ledger.cursors.get(flag)) if flag else None,
+            gone=is_gone(settings, stores.ledger),
             livemode=settings.livemode,
         )
 
