@@ -48,7 +48,7 @@ class Growth:
         bench, product = self._bench, self._product
         bench.tell(f"growth: {size:,} queued")
         # Two events each for half as many users, spread evenly over the ledger.
-        count = bench.plan.growth_events // 2
+        count = min(bench.plan.growth_events // 2, size)
         users = [f"g{number * size // count}" for number in range(count)]
         deliver_all(port, deliveries(users, (1, 2)))
         events = store.snapshot(bench.new_folder())

@@ -21,7 +21,7 @@ class Plan:
     workers: tuple[int, ...]
     latency: tuple[tuple[int, float], ...]  # events a second, and for how long
     growth_sizes: tuple[int, ...]
-    growth_events: int
+    growth_events: int  # so many that a hundredth of a second, which CPU is counted by, is little
     dead_letters: int
     missed_sessions: int  # that Stripe lists, and no webhook told of
 
@@ -37,7 +37,7 @@ NORMAL = Plan(
     workers=(1, 2),
     latency=((1, 10.0), (50, 5.0), (200, 5.0)),
     growth_sizes=(1_000, 100_000),
-    growth_events=2_000,
+    growth_events=20_000,
     dead_letters=20_000,
     missed_sessions=20_000,
 )
