@@ -24,12 +24,14 @@ def start(
     needed: Collection[str],
     prepare: Callable[[Settings], object] = lambda settings: None,
     arguments: Sequence[str],
+    takes: str = "--help and --version",
 ) -> Settings:
     """The settings of this process, whose log is set up by them.
 
     `needed` names the variables that it cannot start without; `prepare` may raise Misconfigured
     too. Exits with 0 after `--help` and `--version`, and with 2 and a line for each thing that is
-    missing or wrong. `arguments` are the command line's.
+    missing or wrong. `arguments` are the command line's, without those that only this process
+    takes; `takes` names all.
     """
     for argument in arguments:
         if argument in ("-h", "--help"):
@@ -37,7 +39,7 @@ def start(
         if argument == "--version":
             _end(0, f"{program} {version()}")
         # Not quoted: it may be a secret.
-        _end(UNUSABLE, f"{program} takes --help and --version, and no other argument")
+        _end(UNUSABLE, f"{program} takes {takes}, and no other argument")
     try:
         settings = Settings.from_environment(os.environ, needed=needed)
         prepare(settings)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis import Redis
 from redis import asyncio as redis_asyncio
@@ -76,16 +76,29 @@ class Stores:
         self.redis.close()
 
 
+class Share(NamedTuple):
+    """How much of each store a guest may take, so that what else uses them does not notice."""
+
+    connections: int
+    seconds: float  # of one statement or call, and of each wait
+
+
 def open_stores(
-    settings: Settings, *, patience: float | None = None, spans: Spans | None = None
+    settings: Settings,
+    *,
+    patience: float | None = None,
+    spans: Spans | None = None,
+    share: Share | None = None,
 ) -> Stores:
     """The stores of the settings; `patience` is how many seconds the ledger waits for a lock.
 
-    `spans` record what becomes of jobs; None where traces are off.
+    `share` is for a guest among the other users of the stores. `spans` record what becomes of jobs;
+    None where traces are off.
     Raises Misconfigured if an address cannot be used.
     """
-    redis = open_redis(str(settings.redis_url), verify=settings.redis_verify)
-    engine = open_engine(str(settings.database_url), patience=patience)
+    bounds: dict[str, Any] = {} if share is None else share._asdict()
+    redis = open_redis(str(settings.redis_url), verify=settings.redis_verify, **bounds)
+    engine = open_engine(str(settings.database_url), patience=patience, **bounds)
     queue: Callable[..., JobQueue] = JobQueue
     if spans is not None:
         queue = partial(TracedJobQueue, spans=spans)

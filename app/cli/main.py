@@ -8,6 +8,7 @@ import click
 from redis.exceptions import RedisError
 
 from app.cli.backfill import backfill
+from app.cli.console import console
 from app.cli.demo import demo
 from app.cli.dev import dev
 from app.cli.dlq import dlq
@@ -49,6 +50,7 @@ for command in (
     sweep,
     orphans,
     references,
+    console,
 ):
     identity.add_command(command)
 references.add_command(allow)

@@ -20,6 +20,7 @@ def switched_off(settings: Settings) -> list[str]:
         (settings.max_attempts, "a limit on attempts (MAX_ATTEMPTS)"),
         (settings.reverify_after_days, "verifications that expire (REVERIFY_AFTER_DAYS)"),
         (settings.redact_after_days, "automatic redaction (REDACT_AFTER_DAYS)"),
+        (settings.console, "the console (CONSOLE_USERS)"),
         (settings.redis_verify, "the check of Redis' certificate (REDIS_TLS_VERIFY)"),
     ]
     return [feature for switch, feature in switches if not switch]

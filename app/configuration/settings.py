@@ -6,15 +6,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.configuration.environment import Environment
+from app.configuration.console import FullEnvironment
 from app.configuration.extras import trace_problems
-from app.configuration.variables import Variable, variables_of
+from app.configuration.variables import Variable, Wrong, variables_of
 from app.domain.change import Policy
 from app.domain.durations import DAY
 from app.domain.errors import Misconfigured
 from app.domain.snapshot import LAST_METADATA_KEY, MetadataKeys
 
-VARIABLES = variables_of(Environment)
+VARIABLES = variables_of(FullEnvironment)
 # The variables that web does not start without, and that nothing which opens the ledger does.
 WEB_NEEDS = tuple(each.name for each in VARIABLES.values() if "web" in each.needed_by)
 LEDGER_NEEDS = ("DATABASE_URL",)
@@ -27,7 +27,7 @@ WANTED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(Environment):
+class Settings(FullEnvironment):
     """What the environment says, and what follows from it. Secrets are masked when printed."""
 
     @property
@@ -109,6 +109,8 @@ class _Reader:
             self.problems.append("NOTIFY_SECRET is not set: what goes to NOTIFY_URL is signed")
         if settings.traces:
             self.problems += trace_problems(self.environment)
+        if not any(problem.startswith("CONSOLE") for problem in self.problems):
+            self.problems += settings.console_problems()
         return settings
 
     def read(self, variable: Variable) -> Any:
@@ -117,6 +119,9 @@ class _Reader:
             return variable.default
         try:
             return variable.form.read(text)
+        except Wrong as error:
+            self.problems += [f"{variable.name} {problem}" for problem in error.problems]
+            return variable.default
         except ValueError as error:  # its text is the form's own, and holds no value
             self.problems.append(f"{variable.name} {error}")
             return variable.default

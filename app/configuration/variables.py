@@ -26,12 +26,21 @@ D = TypeVar("D")  # a default may be of another type: None
 KEY = "variable"  # in a field's metadata
 
 
+class Wrong(ValueError):
+    """Several things are wrong with one value."""
+
+    def __init__(self, problems: list[str]) -> None:
+        """`problems` are lines that follow the variable's name, and quote nothing of it."""
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
 @dataclass(frozen=True, slots=True)
 class Form(Generic[T]):
     """What a value may look like.
 
     `read` raises ValueError with what is wrong, in words that follow the variable's name and never
-    quote the value.
+    quote the value; Wrong, if there are several.
     """
 
     words: str

@@ -25,6 +25,7 @@ from sqlalchemy.exc import (
 from app.configuration.addresses import parse_database_url
 from app.domain.errors import Misconfigured, Permanent, StoreFailure, Transient
 from app.ledger.failures import Place, classify
+from app.ledger.statement_time import limit_statements
 
 # Seconds that a SQLite writer waits for the one before it. Under a job's time limit of 20, so that
 # a lock is reported as one; the same goes for the others here.
@@ -73,36 +74,50 @@ class LedgerBroken(StoreFailure, Permanent):
     store = "ledger"
 
 
-def open_engine(url: str, *, patience: float | None = None) -> Engine:
+def open_engine(
+    url: str,
+    *,
+    patience: float | None = None,
+    connections: int | None = None,
+    seconds: float | None = None,
+) -> Engine:
     """The engine for DATABASE_URL; it connects when first used, so open it after a fork.
 
     `patience` is how many seconds to wait for a lock, if that is less than above: it has to end
-    before a job's time limit does. Raises Misconfigured if the URL cannot be used.
+    before a job's time limit does. `connections` and `seconds`, of a statement and of every wait,
+    are for whoever must not take more of the database. Raises Misconfigured if the URL cannot be
+    used.
     """
     try:
         parsed = parse_database_url(url)
     except ValueError as error:
         raise Misconfigured([f"DATABASE_URL {error}"]) from None
-    patience = BUSY_TIMEOUT if patience is None else min(BUSY_TIMEOUT, patience)
+    patience = min(wait for wait in (BUSY_TIMEOUT, patience, seconds) if wait is not None)
+    pool: dict[str, Any] = POOL | ({} if connections is None else {"pool_size": connections})
+    pool |= {} if seconds is None else {"pool_timeout": seconds}
     if parsed.get_backend_name() == "sqlite":
         engine = create_engine(
             parsed,
             hide_parameters=True,
             # The driver's own transactions begin too late: the lock has to come before the read.
             connect_args={"isolation_level": None, "timeout": patience},
+            **({} if connections is None or not parsed.database else pool),
         )
+        if seconds is not None:
+            limit_statements(engine, seconds)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", partial(_begin_sqlite, patience))
         event.listen(engine, "handle_error", _close_late)
         return engine
+    bounds = {} if seconds is None else {"connect_timeout": str(max(2, int(seconds)))}
     engine = create_engine(
-        parsed.set(query={**POSTGRES_CONNECTION, **parsed.query}),
+        parsed.set(query={**POSTGRES_CONNECTION, **bounds, **parsed.query}),
         hide_parameters=True,
         # Statements after a lock have to see what its last holder committed.
         isolation_level="READ COMMITTED",
-        **POOL,
+        **pool,
     )
-    event.listen(engine, "connect", partial(_set_up_postgres, patience))
+    event.listen(engine, "connect", partial(_set_up_postgres, patience, seconds))
     event.listen(engine, "checkin", _leave_writing_to_the_server)
     event.listen(engine, "handle_error", _close_late)
     return engine
@@ -265,10 +280,14 @@ def _leave_writing_to_the_server(connection: Any, record: object) -> None:
         connection.read_only = None
 
 
-def _set_up_postgres(patience: float, connection: Any, record: object) -> None:
+def _set_up_postgres(
+    patience: float, seconds: float | None, connection: Any, record: object
+) -> None:
     # By statement, as poolers such as PgBouncer refuse the start-up parameter for these.
     lock_timeout = min(POSTGRES_TIMEOUTS["lock_timeout"], int(patience * 1000))
     options = {**POSTGRES_TIMEOUTS, "lock_timeout": lock_timeout, **POSTGRES_PLANS}
+    if seconds is not None:
+        options["statement_timeout"] = int(seconds * 1000)
     settings = "; ".join(f"SET {name} = {value}" for name, value in options.items())
     autocommit = connection.autocommit
     connection.autocommit = True

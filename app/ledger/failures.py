@@ -73,6 +73,7 @@ BY_SQLITE_NAME = (
     ("SQLITE_PERM", "file_forbidden"),
     ("SQLITE_AUTH", "file_forbidden"),
     ("SQLITE_FULL", "disk_full"),
+    ("SQLITE_INTERRUPT", "statement_timeout"),
     ("SQLITE_IOERR", "disk_broken"),
     ("SQLITE_CORRUPT", "damaged"),
     ("SQLITE_NOTADB", "not_sqlite"),

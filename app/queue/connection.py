@@ -40,16 +40,28 @@ def _options(url: str, verify: bool) -> dict[str, Any]:
 
 # One immediate retry replaces a connection that an idle proxy or a restart has closed. Every
 # transition can be sent twice: the second finds the job already moved.
-def open_redis(url: str, *, verify: bool = True) -> Redis:
-    """A client with its own pool; it connects at its first command. One for each process."""
+def open_redis(
+    url: str,
+    *,
+    verify: bool = True,
+    connections: int = MAX_CONNECTIONS,
+    seconds: float | None = None,
+) -> Redis:
+    """A client with its own pool; it connects at its first command. One for each process.
+
+    `seconds` bounds a call and a connection's beginning, if that is to be less than above.
+    """
     place = {"place": describe_redis(url)}
     url, named = _named(url, verify, BySentinels)
+    options = _options(url, verify)
+    if seconds is not None:
+        options |= {"socket_timeout": seconds, "socket_connect_timeout": seconds}
     pool = BlockingConnectionPool.from_url(
         url,
-        max_connections=MAX_CONNECTIONS,
-        timeout=POOL_TIMEOUT,
+        max_connections=connections,
+        timeout=seconds or POOL_TIMEOUT,
         retry=Retry(NoBackoff(), 1),
-        **_options(url, verify),
+        **options,
     )
     # Of TCP, TLS or a Unix socket, as the URL says.
     pool.connection_class = type("Connection", (Serving, *named, pool.connection_class), place)

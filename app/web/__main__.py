@@ -10,7 +10,8 @@ import uvicorn
 
 from app.configuration.credentials import SigningSecret
 from app.configuration.features import switched_off
-from app.configuration.settings import WEB_NEEDS, Settings
+from app.configuration.settings import LEDGER_NEEDS, WEB_NEEDS, Settings
+from app.domain.errors import Misconfigured
 from app.domain.modes import mode_name
 from app.logs import get_logger
 from app.starting import start
@@ -28,16 +29,20 @@ KEEP_ALIVE_TIMEOUT = 95
 
 PROGRAM = "python -m app.web"
 HELP = f"""
-usage: {PROGRAM} [--help] [--version]
+usage: {PROGRAM} [--help] [--version] [--only console]
 
 Takes Stripe's deliveries at POST {WEBHOOK_PATH}, and serves the API under /v1, and /metrics,
-/healthz, /readyz and /openapi.json.
+/healthz, /readyz and /openapi.json; and the console at /console, where people are named for it.
+
+Options:
+  --only console          serves the console and /healthz, and nothing else
 
 Settings, in the environment (docs/reference/settings.md has all):
-  STRIPE_WEBHOOK_SECRET   needed: the signing secrets of the webhook endpoint
+  STRIPE_WEBHOOK_SECRET   needed, but for the console: the webhook endpoint's signing secrets
   DATABASE_URL            needed: the ledger, for /v1 and /readyz; a delivery does not wait for it,
                           and is taken while it is away
   REDIS_URL               the queue; default redis://127.0.0.1:6379/0
+  CONSOLE_USERS           who may sign in to the console; unset: no console
   API_TOKENS              unset: /v1 and /metrics refuse every call
   STRIPE_API_KEY          unset: no call that needs Stripe can be made
   HOST, PORT              where it listens; default 0.0.0.0 and 8000
@@ -56,13 +61,26 @@ Exit codes:
 
 def main(arguments: Sequence[str] = ()) -> None:
     """Exit code 0 after SIGTERM, 2 if a setting is missing or wrong."""
-    settings = start(PROGRAM, HELP, needed=WEB_NEEDS, arguments=arguments)
-    say_what_starts(settings)
+    rest = _without_only(arguments)
+    only_console = len(rest) < len(arguments)
+    settings = start(
+        PROGRAM,
+        HELP,
+        needed=LEDGER_NEEDS if only_console else WEB_NEEDS,
+        prepare=_require_console if only_console else lambda settings: None,
+        arguments=rest,
+        takes="--help, --version and --only console",
+    )
+    if only_console:
+        say_console_starts(settings)
+    else:
+        say_what_starts(settings)
     raise_file_limit()
     # Once it has drained, uvicorn raises the signal again for whoever was asked before it.
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))
+    factory = "console_from_environment" if only_console else "from_environment"
     uvicorn.run(
-        "app.web.main:from_environment",
+        f"app.web.main:{factory}",
         factory=True,
         host=settings.host,
         port=settings.port,
@@ -77,6 +95,20 @@ def main(arguments: Sequence[str] = ()) -> None:
     )
 
 
+def _without_only(arguments: Sequence[str]) -> Sequence[str]:
+    """The arguments without `--only console`, if they begin with it."""
+    for only in (("--only", "console"), ("--only=console",)):
+        if tuple(arguments[: len(only)]) == only:
+            return arguments[len(only) :]
+    return arguments
+
+
+def _require_console(settings: Settings) -> None:
+    if not settings.console:
+        problem = "CONSOLE_USERS is not set, or CONSOLE is 0: there is no console to serve"
+        raise Misconfigured([problem])
+
+
 def say_what_starts(settings: Settings) -> None:
     """One line: where it will listen, what it takes, and what the settings leave off."""
     log.info(
@@ -89,6 +121,18 @@ def say_what_starts(settings: Settings) -> None:
         stripe_key_mode=mode_name(settings.livemode) if settings.stripe_api_key else None,
         api_token_names=[token.name for token in settings.api_tokens],
         off=switched_off(settings),
+    )
+
+
+def say_console_starts(settings: Settings) -> None:
+    """One line: where it will listen, and for whom."""
+    people = [*settings.console_users, *settings.console_proxy_users]
+    log.info(
+        "console starting",
+        version=version(),
+        address=f"{settings.host}:{settings.port}",
+        process_count=settings.web_concurrency,
+        people=[person.name for person in people],
     )
 
 

@@ -23,6 +23,11 @@ KEPT = 1.0
 OK = "ok"
 
 
+async def healthz(request: Request) -> Response:
+    """200 while the event loop runs."""
+    return JSONResponse({"status": "ok"})
+
+
 class Probes:
     """The probes that decide whether the process is restarted, and is sent requests."""
 
@@ -42,10 +47,6 @@ class Probes:
         self._ledger = ledger
         self._redis_says = SharedAnswer(self._ask_redis, monotonic)
         self._ledger_says = SharedAnswer(self._ask_ledger, monotonic)
-
-    async def healthz(self, request: Request) -> Response:
-        """200 while the event loop runs."""
-        return JSONResponse({"status": "ok"})
 
     async def readyz(self, request: Request) -> Response:
         """200 or 503, by Redis alone: webhooks need no SQL, and have to work without it."""

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.convertors import register_url_convertor
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from app.configuration.credentials import READ, REDACT, WRITE
-from app.configuration.settings import WEB_NEEDS, Settings
+from app.configuration.settings import LEDGER_NEEDS, WEB_NEEDS, Settings
 from app.logs import configure
 from app.outages import Outages
 from app.queue.batching import EnqueueBatcher
@@ -29,12 +30,13 @@ from app.telemetry.process import log_processors, open_traces
 from app.web.application import WebApplication
 from app.web.authentication import TokenGate
 from app.web.errors import EXCEPTION_HANDLERS
-from app.web.health import Probes
+from app.web.health import Probes, healthz
 from app.web.ignored import IgnoredEvents
 from app.web.metrics.endpoint import Metrics
 from app.web.openapi import openapi
 from app.web.references import ReferenceConvertor, References
 from app.web.refusals import Refusals
+from app.web.request_ids import NamedRequests
 from app.web.secret_use import SecretUse
 from app.web.stripe_calls import StripeCalls
 from app.web.traced import TracedWebhook
@@ -44,6 +46,7 @@ from app.web.webhooks import StripeWebhook, log_taken, refuse
 
 if TYPE_CHECKING:
     from app.telemetry.spans import Spans
+    from app.web.console.routes import ConsoleRoutes
 
 register_url_convertor("reference", ReferenceConvertor())
 
@@ -76,6 +79,7 @@ def create_app(
     probes = Probes(events, stores.ledger, outages=outages)
     # On the routes, not around them: an unknown address is 404 and a wrong method 405 to everyone.
     gate = TokenGate(settings.api_tokens, refusals.count)
+    console = _open_console(settings, now)
     one_reference = "/v1/references/{reference:reference}"
 
     @asynccontextmanager
@@ -91,6 +95,8 @@ def create_app(
         await secrets.close()
         await redis.aclose()
         stores.close()
+        if console is not None:
+            console.close()
         if spans is not None:
             await to_thread.run_sync(spans.stop)
         await to_thread.run_sync(bugs.stop)
@@ -126,9 +132,10 @@ def create_app(
                 methods=["GET"],
                 middleware=gate.requiring(READ),
             ),
-            Route("/healthz", probes.healthz, methods=["GET"]),
+            Route("/healthz", healthz, methods=["GET"]),
             Route("/readyz", probes.readyz, methods=["GET"]),
             Route("/openapi.json", openapi, methods=["GET"]),
+            *([] if console is None else [console]),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
@@ -138,14 +145,64 @@ def create_app(
     return app
 
 
+def create_console_app(settings: Settings, now: Callable[[], float] = time.time) -> Starlette:
+    """The console by itself, for a process of its own. `now` gives Unix seconds.
+
+    Raises Misconfigured if an address of the settings cannot be used.
+    """
+    from app.web.console.routes import open_console
+
+    console = open_console(settings, now)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        console.close()
+        await to_thread.run_sync(bugs.stop)
+
+    app = Starlette(
+        routes=[Route("/healthz", healthz, methods=["GET"]), console],
+        middleware=[Middleware(NamedRequests)],
+        exception_handlers=EXCEPTION_HANDLERS,
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _open_console(settings: Settings, now: Callable[[], float]) -> ConsoleRoutes | None:
+    """The console; None where it is off. What it imports takes time and memory."""
+    if not settings.console:
+        return None
+    from app.web.console.routes import open_console
+
+    return open_console(settings, now)
+
+
 def from_environment() -> Starlette:
     """The factory that the server calls in each of its processes."""
-    settings = Settings.from_environment(os.environ, needed=WEB_NEEDS)
-    configure(settings.log_format, processors=log_processors(settings))
-    bugs.start(settings.sentry_dsn, "web")
+    settings = _begin(WEB_NEEDS, "web")
     app = create_app(settings, spans=open_traces(settings, "web"))
+    _keep_all()
+    return app
+
+
+def console_from_environment() -> Starlette:
+    """The same for processes that serve the console alone."""
+    app = create_console_app(_begin(LEDGER_NEEDS, "console"))
+    _keep_all()
+    return app
+
+
+def _begin(needed: Collection[str], part: str) -> Settings:
+    settings = Settings.from_environment(os.environ, needed=needed)
+    configure(settings.log_format, processors=log_processors(settings))
+    bugs.start(settings.sentry_dsn, part)
+    return settings
+
+
+def _keep_all() -> None:
     # What is there by now stays, so no collection need look at it: that takes a tenth of a second,
     # in which no delivery is answered.
     gc.collect()
     gc.freeze()
-    return app

@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from app.web.connections import Connection, Connections, Wait
+from app.web.ending import server_stops
 from app.web.whole_request import WholeRequest
 
 # Bytes of a request that are not its body.
@@ -135,6 +136,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().pause_writing()
         if self.waits_for is None:
             self._now_waits_for(Wait.READING)
+
+    def shutdown(self) -> None:
+        """The server stops: a request under way is answered, and a stream ends."""
+        super().shutdown()
+        if self.cycle is not None and not self.cycle.response_complete:
+            server_stops(self.cycle.scope)
 
     def resume_writing(self) -> None:
         """It reads again."""

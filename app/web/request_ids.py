@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Iterable
 
 from starlette.datastructures import MutableHeaders
-from starlette.types import Message, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
 HEADER, ROUTERS_HEADER = "Request-Id", "X-Request-ID"
@@ -38,6 +38,22 @@ def name_request(scope: Scope, send: Send) -> Send:
         await send(message)
 
     return send_named
+
+
+class NamedRequests:
+    """ASGI middleware: gives every request an id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """`app` answers the requests."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        await self._app(scope, receive, name_request(scope, send) if _is_request(scope) else send)
+
+
+def _is_request(scope: Scope) -> bool:
+    return bool(scope["type"] == "http")
 
 
 def _taken(headers: Iterable[tuple[bytes, bytes]]) -> str | None:

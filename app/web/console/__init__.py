@@ -1,0 +1,1 @@
+"""The console: pages for the person on call. Nothing of it is imported where it is off."""

@@ -1,0 +1,42 @@
+"""Writes what people do in the console, and what they were refused, into the ledger's audit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app.domain.errors import StoreFailure
+from app.logs import get_logger
+from app.web.console.console import Console
+from app.web.console.people import Person
+
+log = get_logger("audit")
+
+MAX_REASON = 500  # characters
+
+
+def audit(
+    console: Console,
+    person: Person,
+    action: str,
+    target: Mapping[str, str],
+    result: str,
+    reason: str = "",
+) -> None:
+    """Keep who did what: `result` is done, refused or failed.
+
+    The log has it first, without what may name a user. Where the ledger is away it is in the log
+    alone: what was done is done, and to say that it failed would be false.
+    """
+    log.info("console action", action=action, person=person.name, result=result)
+    try:
+        console.stores.audit.record(
+            who=person.name,
+            via="console",
+            action=action,
+            target=dict(target),
+            reason=reason[:MAX_REASON],
+            result=result,
+            at=int(console.now()),
+        )
+    except StoreFailure as failure:
+        log.error("not in the audit", action=action, person=person.name, error=str(failure))

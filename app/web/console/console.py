@@ -1,0 +1,60 @@
+"""What the console's pages work with: stores of its own, so that it cannot hold up deliveries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from anyio import CapacityLimiter
+
+from app.configuration.settings import Settings
+from app.stores import Share, Stores, open_stores
+from app.web.console.accounts import OwnAccount
+from app.web.console.people import People
+from app.web.console.templating import Templates
+from app.web.console.tries import Tries
+
+# Connections to each store, and seconds for a statement: deliveries and the API have others.
+SHARE = Share(connections=2, seconds=2.0)
+# Pages that are read at once, actions, which may wait for Stripe, and passwords, which take memory.
+READING, ACTING, HASHING = 4, 2, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """The console of one web process."""
+
+    stores: Stores
+    now: Callable[[], float]
+    settings: Settings
+    limiter: CapacityLimiter
+    templates: Templates
+    acting: CapacityLimiter
+    hashing: CapacityLimiter
+    people: People
+    tries: Tries
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        now: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> Console:
+        """The console of these settings, which connects at its first page.
+
+        `now` gives Unix seconds, `monotonic` seconds.
+        """
+        stores = open_stores(settings, patience=SHARE.seconds, share=SHARE)
+        return cls(
+            stores=stores,
+            now=now,
+            settings=settings,
+            limiter=CapacityLimiter(READING),
+            templates=Templates(settings, OwnAccount(stores.ledger.cursors, monotonic), now),
+            acting=CapacityLimiter(ACTING),
+            hashing=CapacityLimiter(HASHING),
+            people=People(settings, now),
+            tries=Tries(monotonic),
+        )

@@ -1,0 +1,145 @@
+"""`/console/sign-in` and `/console/sign-out`."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from app.configuration.passwords import MAX_PASSWORD, password_matches
+from app.logs import get_logger
+from app.web.console.answers import SIGN_IN, failed, in_thread, shown
+from app.web.console.auditing import audit
+from app.web.console.console import Console
+from app.web.console.failing import TooManyTries
+from app.web.console.forms import Form, read_form
+from app.web.console.people import Person
+from app.web.console.protection import refuse_cross_site
+from app.web.console.sessions import COOKIE, LASTS, PATH
+from app.web.console.views import View
+
+log = get_logger("console")
+
+HOME = "/console/"
+WRONG = "That name and password do not go together."
+
+
+def routes(console: Console) -> list[Route]:
+    """The sign-in page, what it posts to, and signing out."""
+    pages = SignIn(console)
+    return [
+        Route(SIGN_IN, pages.show, methods=["GET"]),
+        Route(SIGN_IN, pages.sign_in, methods=["POST"]),
+        Route("/console/sign-out", pages.sign_out, methods=["POST"]),
+    ]
+
+
+class SignIn:
+    """Begins and ends the sessions of those who have a password."""
+
+    def __init__(self, console: Console) -> None:
+        """`console` knows the people."""
+        self._console = console
+
+    async def show(self, request: Request) -> Response:
+        """The form; back to where one came from, if one is signed in already."""
+        back = _local(request.query_params.get("next", ""))
+        try:
+            if self._console.people.of(request) is not None:
+                return RedirectResponse(back, 303)
+            return self._form(request, back)
+        except Exception as failure:
+            return failed(self._console, request, failure)
+
+    async def sign_in(self, request: Request) -> Response:
+        """303 with the cookie; the form again with 401 if name and password do not go together."""
+        try:
+            refuse_cross_site(request)
+            form = await read_form(request)
+            back = _local(form.get("next", ""))
+            person = await self._person_of(form)
+            if person is None:
+                return self._form(request, back, name=form.get("name", ""), problem=WRONG)
+        except Exception as failure:
+            return failed(self._console, request, failure)
+        answer = RedirectResponse(back, 303)
+        answer.set_cookie(
+            COOKIE,
+            self._console.people.sessions.cookie_of(person.name),
+            max_age=LASTS,
+            path=PATH,
+            secure=not self._console.settings.console_insecure_cookie,
+            httponly=True,
+            samesite="lax",
+        )
+        return answer
+
+    async def sign_out(self, request: Request) -> Response:
+        """303 to the sign-in page, without the cookie."""
+        try:
+            refuse_cross_site(request)
+            person = self._console.people.of(request)
+            if person is not None:
+                await self._note(person, "sign_out", "done")
+        except Exception as failure:
+            return failed(self._console, request, failure)
+        answer = RedirectResponse(SIGN_IN, 303)
+        answer.delete_cookie(
+            COOKIE,
+            path=PATH,
+            secure=not self._console.settings.console_insecure_cookie,
+            httponly=True,
+            samesite="lax",
+        )
+        return answer
+
+    async def _person_of(self, form: Form) -> Person | None:
+        """The person who has signed in; None if they have not. Raises TooManyTries."""
+        people, tries = self._console.people, self._console.tries
+        name = form.get("name", "").strip()
+        wait = tries.take(name)
+        if wait:
+            raise TooManyTries(wait)
+        right = await self._is_right(name, form.get("password", ""))
+        if name not in people.users:  # it may be a password that was typed into the wrong field
+            log.warning("sign-in refused", person=None)
+            return None
+        person = people.user(name)
+        await self._note(person, "sign_in", "done" if right else "refused")
+        if not right:
+            log.warning("sign-in refused", person=name)
+            return None
+        tries.give_back(name)
+        return person
+
+    async def _is_right(self, name: str, password: str) -> bool:
+        """Whether it is the password of this person."""
+        users = self._console.people.users
+        if not users:
+            return False
+        # For a name that nobody has, somebody's hash is checked all the same: that takes as long.
+        user = users.get(name) or next(iter(users.values()))
+        check = partial(password_matches, str(user.hash), password[:MAX_PASSWORD])
+        return await in_thread(self._console.hashing, check) and name in users
+
+    async def _note(self, person: Person, action: str, result: str) -> None:
+        work = partial(audit, self._console, person, action, {}, result)
+        await in_thread(self._console.acting, work)
+
+    def _form(self, request: Request, back: str, *, name: str = "", problem: str = "") -> Response:
+        data = {
+            "name": name,
+            "next": back,
+            "problem": problem,
+            "passwords": bool(self._console.people.users),
+        }
+        view = View("sign_in.html", "Sign in", data, status=401 if problem else 200)
+        return shown(self._console, request, view, None, ask=False)
+
+
+def _local(address: str) -> str:
+    """An address of the console's own; its first page, if it is another."""
+    elsewhere = not address.startswith(HOME) or address.startswith(SIGN_IN)
+    return HOME if elsewhere or not address.isprintable() else address
