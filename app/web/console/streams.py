@@ -19,6 +19,8 @@ from app.web.ending import when_server_stops
 MAX_STREAMS = 200
 # Seconds after which a stream ends. The browser opens it again, and is asked who it is.
 LASTS = 900.0
+# Has nginx pass each event on at once.
+HEADERS = {"X-Accel-Buffering": "no"}
 
 
 def stream(
@@ -50,7 +52,8 @@ def stream(
             remember_person(request, person)
         except Exception as failure:
             return failed(console, request, failure, as_json=True)
-        return StreamingResponse(counted(request, person), media_type="text/event-stream")
+        events_of_person = counted(request, person)
+        return StreamingResponse(events_of_person, headers=HEADERS, media_type="text/event-stream")
 
     return Route("/console" + path, live, methods=["GET"])
 

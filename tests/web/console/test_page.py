@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -98,7 +99,7 @@ def test_no_page_has_a_script_a_style_or_a_handler_in_it(client: TestClient, pat
         text = browser.get(path).text
         assert "<style" not in text
         assert " style=" not in text
-        assert " on" not in text.replace(" on ", " ").split("<main")[0]
+        assert re.search(r"\son\w+=", text) is None
         assert text.count("<script") in (0, 1)
 
 
