@@ -126,13 +126,14 @@ def say_what_starts(settings: Settings) -> None:
 
 def say_console_starts(settings: Settings) -> None:
     """One line: where it will listen, and for whom."""
-    people = [*settings.console_users, *settings.console_proxy_users]
+    by_password = [user.name for user in settings.console_users]
+    by_proxy = [user.name for user in settings.console_proxy_users]
     log.info(
         "console starting",
         version=version(),
         address=f"{settings.host}:{settings.port}",
         process_count=settings.web_concurrency,
-        people=[person.name for person in people],
+        people=[*by_password, *by_proxy],
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import httptools
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -141,7 +142,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """The server stops: a request under way is answered, and a stream ends."""
         super().shutdown()
         if self.cycle is not None and not self.cycle.response_complete:
-            server_stops(self.cycle.scope)
+            server_stops(cast("Scope", self.cycle.scope))
 
     def resume_writing(self) -> None:
         """It reads again."""

@@ -11,8 +11,6 @@ from app.web.console.people import Person
 
 log = get_logger("audit")
 
-MAX_REASON = 500  # characters
-
 
 def audit(
     console: Console,
@@ -34,7 +32,7 @@ def audit(
             via="console",
             action=action,
             target=dict(target),
-            reason=reason[:MAX_REASON],
+            reason=reason,
             result=result,
             at=int(console.now()),
         )

@@ -35,6 +35,8 @@ __all__ = [
 
 PREFIX = "/console"
 JSON = ".json"
+# What the query may say of a reference.
+OF_A_USER = ("livemode", "account", "purpose")
 
 Act = Callable[[Request, Form, Person], Done]
 
@@ -181,5 +183,10 @@ async def _admit(console: Console, request: Request, person: Person, name: str, 
 
 
 def _ids_in(request: Request) -> dict[str, str]:
-    """What the address names."""
-    return {name: str(value) for name, value in request.path_params.items()}
+    """What the address names; of a reference, which of its mode, account and purpose."""
+    ids = {name: str(value) for name, value in request.path_params.items()}
+    if "reference" in ids:
+        ids |= {
+            name: request.query_params[name] for name in OF_A_USER if name in request.query_params
+        }
+    return ids

@@ -18,7 +18,7 @@ from app.web.console.console import Console
 from app.web.console.protection import HEADERS
 from app.web.console.routes import ConsoleRoutes
 from tests.web.console import probe
-from tests.web.console.browser import ADDRESS, CONSOLE_USERS, Browser, signed_in
+from tests.web.console.browser import ADDRESS, CONSOLE_USERS, PASSWORD, Browser, signed_in
 
 
 def application(environment: dict[str, str], **more: str) -> Starlette:
@@ -37,6 +37,33 @@ def client(environment: dict[str, str], redis: Redis) -> Iterator[TestClient]:
 @pytest.fixture
 def browser(client: TestClient) -> Browser:
     return signed_in(client, "operator")
+
+
+def test_who_is_not_signed_in_is_led_to_the_sign_in_page_and_back(client: TestClient) -> None:
+    stranger = Browser(client)
+    led = stranger.get("/console/probe/1?who=a%26b&limit=2")
+    assert led.status_code == 303
+    assert led.headers["location"].startswith("/console/sign-in?next=")
+    form = stranger.get(led.headers["location"])
+    assert form.status_code == 200
+    assert 'value="/console/probe/1?who=a%26b&amp;limit=2"' in form.text
+    back = stranger.post(
+        "/console/sign-in",
+        name="reader",
+        password=PASSWORD,
+        next="/console/probe/1?who=a%26b&limit=2",
+    )
+    assert (back.status_code, back.headers["location"]) == (
+        303,
+        "/console/probe/1?who=a%26b&limit=2",
+    )
+
+
+def test_json_is_refused_to_who_is_not_signed_in(client: TestClient) -> None:
+    stranger = Browser(client)
+    answer = stranger.get("/console/probe/1.json")
+    assert answer.status_code == 401
+    assert "sign in" in answer.json()["error"]["message"]
 
 
 def test_what_a_page_shows_is_escaped(browser: Browser) -> None:

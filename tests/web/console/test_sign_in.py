@@ -13,31 +13,6 @@ from app.web.console.tries import NAME_REFILL, OF_A_NAME, OF_ALL, Tries
 from tests.web.console.browser import HASH, PASSWORD, Browser, opened_console, signed_in
 
 
-def test_who_is_not_signed_in_is_led_to_the_sign_in_page_and_back(stranger: Browser) -> None:
-    led = stranger.get("/console/audit?who=a%26b&limit=2")
-    assert led.status_code == 303
-    assert led.headers["location"].startswith("/console/sign-in?next=")
-    form = stranger.get(led.headers["location"])
-    assert form.status_code == 200
-    assert 'value="/console/audit?who=a%26b&amp;limit=2"' in form.text
-    back = stranger.post(
-        "/console/sign-in",
-        name="reader",
-        password=PASSWORD,
-        next="/console/audit?who=a%26b&limit=2",
-    )
-    assert (back.status_code, back.headers["location"]) == (
-        303,
-        "/console/audit?who=a%26b&limit=2",
-    )
-
-
-def test_json_is_refused_to_who_is_not_signed_in(stranger: Browser) -> None:
-    answer = stranger.get("/console/audit.json")
-    assert answer.status_code == 401
-    assert "sign in" in answer.json()["error"]["message"]
-
-
 def test_the_cookie_is_for_this_console_alone_and_no_script_reads_it(stranger: Browser) -> None:
     answer = stranger.post("/console/sign-in", name="reader", password=PASSWORD)
     attributes = {part.strip().lower() for part in answer.headers["set-cookie"].split(";")[1:]}
