@@ -129,7 +129,7 @@ def say_console_starts(settings: Settings) -> None:
     by_password = [user.name for user in settings.console_users]
     by_proxy = [user.name for user in settings.console_proxy_users]
     log.info(
-        "console starting",
+        "starting the console",
         version=version(),
         address=f"{settings.host}:{settings.port}",
         process_count=settings.web_concurrency,

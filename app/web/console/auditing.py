@@ -25,7 +25,7 @@ def audit(
     The log has it first, without what may name a user. Where the ledger is away it is in the log
     alone: what was done is done, and to say that it failed would be false.
     """
-    log.info("console action", action=action, person=person.name, result=result)
+    log.info("action in the console", action=action, person=person.name, result=result)
     try:
         console.stores.audit.record(
             who=person.name,

@@ -91,10 +91,10 @@ def log_problem(request: Request, failure: Exception, problem: Problem) -> None:
     if problem.status < 500:
         return
     if problem.status == 500:
-        log.error("console failed", call=call_of(request.scope), error_class=type(failure).__name__)
+        log.error("page failed", call=call_of(request.scope), error_class=type(failure).__name__)
         bugs.report(failure, call=call_of(request.scope))
         return
-    log.warning("console page not shown", call=call_of(request.scope), error=problem.line)
+    log.warning("page not shown", call=call_of(request.scope), error=problem.line)
 
 
 def _of_routing(failure: HTTPException) -> Problem:

@@ -156,7 +156,7 @@ def test_a_fault_of_ours_is_a_page_that_tells_nothing_and_a_line_in_the_log(
     assert answer.status_code == 500
     assert "a fault of ours" in answer.text
     assert "PLANTED" not in answer.text + str(lines)
-    (line,) = (line for line in lines if line["event"] == "console failed")
+    (line,) = (line for line in lines if line["event"] == "page failed")
     assert (line["call"], line["error_class"]) == ("GET /console/probe/{id}", "ZeroDivisionError")
 
 

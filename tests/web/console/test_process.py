@@ -79,7 +79,7 @@ def test_a_process_of_its_own_serves_the_console_and_nothing_else(
     }
     assert delivery.status == 404
     assert "x-request-id" in answers["/console/sign-in"].headers
-    assert "console starting" in log
+    assert "starting the console" in log
 
 
 @pytest.mark.parametrize("arguments", [("--only", "console"), ("--only=console",)])
