@@ -21,6 +21,7 @@ from app.domain.errors import Misconfigured
 from app.ledger.audit import Audit
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
+from app.ledger.operations import Operations
 from app.queue.confirming import Durability
 from app.queue.connection import open_async_redis, open_redis
 from app.queue.dead_letters import DeadLetters
@@ -59,6 +60,11 @@ class Stores:
     def deferred(self, name: str) -> DeferredJobs:
         """What waits in the queue of this name to be tried again."""
         return DeferredJobs(self.redis, self.queue(name).spec)
+
+    @property
+    def operations(self) -> Operations:
+        """The bulk replays and discards that people have asked for."""
+        return Operations(self.engine)
 
     def require_stripe(self) -> StripeApi:
         """Stripe's API. Raises Misconfigured if there is no key."""

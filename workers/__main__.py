@@ -54,7 +54,8 @@ Starts, under a supervisor that restarts whichever dies or hangs:
   EVENT_WORKERS (2) event workers     apply Stripe's events to the ledger
   EFFECT_WORKERS (1) effects workers  do what follows: tell your system, ask Stripe, redact
   one clock                           puts back what is due and what dead workers held; backfill,
-                                      sweep, expiry and redactions in time
+                                      sweep, expiry and redactions in time; operations (replays
+                                      and discards in bulk)
 
 They wait, and claim nothing, while the ledger is away or not migrated to this release, while Redis
 is away, and while they are paused (`identity queue pause`).
@@ -154,10 +155,14 @@ def tick(
     """The clock, until SIGTERM ends it: each of its steps is atomic. The rest as in `work`."""
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))
     with observed(settings, "clock") as spans:
-        clock = Clock(Context.of(settings, spans), outages=Outages(shared=outage_times))
-        while not orphaned(parent):
-            clock.run_once()
-            time.sleep(TICK)
+        outages, holder = Outages(shared=outage_times), uuid.uuid4().hex
+        clock = Clock(Context.of(settings, spans), outages=outages, holder=holder)
+        try:
+            while not orphaned(parent):
+                clock.run_once()
+                time.sleep(TICK)
+        finally:
+            clock.close()
 
 
 def load_subscriber(settings: Settings) -> None:

@@ -21,6 +21,7 @@ from app.operations.purge_letters import purge_new_letters
 from app.operations.rescue import rescue
 from app.outages import Outages
 from app.queue.connection import translated_errors
+from workers.bulk_work import BulkWork
 from workers.context import Context
 from workers.periodic import periodic_tasks
 from workers.suspension import Suspension
@@ -48,13 +49,18 @@ class Clock:
         context: Context,
         monotonic: Callable[[], float] = time.monotonic,
         outages: Outages | None = None,
+        holder: str = "",
     ) -> None:
-        """`monotonic` gives seconds for the clock's own rhythm. `outages` tells the log."""
+        """`monotonic` gives seconds for the clock's own rhythm. `outages` tells the log.
+
+        `holder` names its process where it carries out operations.
+        """
         self._context = context
         self._monotonic = monotonic
         self._outages = outages or Outages(monotonic)
         self._next_effects = self._next_tasks = monotonic()
         self._tasks = periodic_tasks(context, self._outages)
+        self._bulk_work = BulkWork(context, holder, self._outages)
         self._suspension = Suspension(context.stores.redis, "clock")
 
     def run_once(self) -> None:
@@ -66,6 +72,7 @@ class Clock:
         self._try("look for a pause", self._suspension.look)
         if self._suspension.on:
             return
+        self._try("look for operations", self._bulk_work.begin)
         if self._monotonic() >= self._next_effects:
             self._next_effects = self._monotonic() + EFFECTS_INTERVAL
             self._try("record dead effects", self.record_dead_effects)
@@ -76,6 +83,10 @@ class Clock:
             self._next_tasks = self._monotonic() + TASKS_INTERVAL
             for task in self._tasks:  # they go on beside the ticks, which must not wait for Stripe
                 self._try("begin a periodic task", task.begin)
+
+    def close(self) -> None:
+        """Leave the operation that is under way to the next clock, which goes on at once."""
+        self._bulk_work.end()
 
     def enqueue_effects(self) -> int:
         """Enqueue the effects that no queue may hold; returns how many."""

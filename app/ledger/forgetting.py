@@ -14,6 +14,7 @@ from app.ledger import rows
 from app.ledger.apply_statements import APPLY
 from app.ledger.counts import LAST_LINE, StandingCounts
 from app.ledger.engine import for_reading, translates_errors
+from app.ledger.operations import FORGET_IN_OPERATIONS, digest_of_user
 from app.ledger.tables import (
     ABOUT_A_USER,
     attempts,
@@ -86,6 +87,7 @@ def forget_person(engine: Engine, reference: ReferenceKey, now: int) -> Person:
     with engine.begin() as connection:
         counted = StandingCounts.read(connection, lock=True)
         connection.execute(LOCK_KEYS, {"key": reference.digest}).all()
+        connection.execute(FORGET_IN_OPERATIONS, {"user": digest_of_user(reference.reference)})
         person = _find(connection, reference)
         if not person.keys:
             return person

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,8 +75,35 @@ class DeadLetters:
 
         What is buried or replayed meanwhile may be missed or, rarely, seen twice.
         """
-        for page in self._pages():
-            yield from self._read(page)
+        return (letter for _, letter in self.placed())
+
+    def placed(self, start: float = -math.inf) -> Iterator[tuple[float, DeadLetter]]:
+        """The same with the place of each: minus the time of its death, so the newest is least.
+
+        From the place `start`.
+        """
+        for page in self._registry.pages(start):
+            places = dict(page)
+            for letter in self._read(list(places)):
+                yield places[letter.id], letter
+
+    def placed_of(self, ids: Sequence[str]) -> list[tuple[float, DeadLetter]]:
+        """Those of the ids that are dead letters, with their places, the newest first."""
+        found = {id: self._registry.score(id) for id in ids}
+        places = {id: place for id, place in found.items() if place is not None}
+        letters = {letter.id: letter for letter in self._read(list(places))} if places else {}
+        return sorted(
+            ((places[id], letter) for id, letter in letters.items()), key=lambda pair: pair[0]
+        )
+
+    def newest_place(self) -> float:
+        """The place of the newest letter; infinity if there is none."""
+        page = next(self._registry.pages(), [])
+        return page[0][1] if page else math.inf
+
+    def count_from(self, place: float) -> int:
+        """How many letters are at this place or have been dead for longer."""
+        return self._registry.count_from(place)
 
     def page(self, after: Place | None, most: int) -> list[tuple[Place, DeadLetter | None]]:
         """The next `most` after a place, newest first; None beside one whose job is gone."""

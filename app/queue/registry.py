@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -59,12 +60,18 @@ class Registry:
                 return rest[:most]
             asked *= 2  # many stand at this score
 
-    def pages(self) -> Iterator[list[tuple[str, float]]]:
-        """The ids with their scores, the least first. By score: what leaves would shift ranks.
+    def count_from(self, bound: float) -> int:
+        """How many have this score or a greater one."""
+        with translated_errors():
+            return int(self.connection.zcount(self.key, cast(Any, repr(bound)), "+inf"))
 
-        What comes or goes meanwhile may be missed or, rarely, seen twice.
+    def pages(self, start: float = -math.inf) -> Iterator[list[tuple[str, float]]]:
+        """The ids with their scores, the least first, from `start`.
+
+        By score: what leaves would shift ranks. What comes or goes meanwhile may be missed or,
+        rarely, seen twice.
         """
-        bound = "-inf"
+        bound = repr(start)
         seen_at_bound: set[str] = set()
         while True:
             scored = self._from(bound, PAGE + len(seen_at_bound))

@@ -16,7 +16,7 @@ import app.ledger
 from app.ledger import apply_statements
 from app.ledger.bulk import OF_KEY, AllAtOnce, OneByOne
 from app.ledger.engine import open_engine
-from app.ledger.tables import events, standings
+from app.ledger.tables import events, operations, standings
 from tests.ledger.big import NOW, analyze, fill
 from tests.support.plans import excess
 
@@ -41,6 +41,7 @@ VALUES: Mapping[str, Any] = {
     "after": "",
     "at": NOW,
     "before": NOW - 900 * 86_400,
+    "by": "a worker",
     "counted": 10,
     "effect_id": f"evt_{digest(9)}-notify",
     "first": 86_400,
@@ -57,6 +58,8 @@ VALUES: Mapping[str, Any] = {
     "name": "any",
     "names": ["any", "other"],
     "now": NOW,
+    "older_than": "op_8",
+    "operation": f"op_{digest(9)}",
     "overdue": NOW - 900 * 86_400,
     "poll_at": NOW,
     "reason": "",
@@ -73,15 +76,11 @@ VALUES: Mapping[str, Any] = {
     "target": "{}",
     "until": 40,
     "updated_at": NOW,
+    "user": digest(9),
     "value": "7",
     "version": 7,
     "via": "cli",
     "who": "anna",
-}
-# Of updates that are told their columns when they are executed.
-CHANGED: Mapping[str, dict[str, Any]] = {
-    "MARK_ENDED": {"status": "done", "updated_at": NOW},
-    "MARK_ENQUEUED": {"enqueued_at": NOW, "updated_at": NOW},
 }
 
 
@@ -105,7 +104,16 @@ def prebuilt(dialect: str) -> dict[str, Statement]:
 def sample(column: Column[Any]) -> Any:
     """A value for a column of a row that is written."""
     kind = column.type.python_type
-    return {bool: True, int: 7, str: "text", object: {}}[kind]
+    return {bool: True, int: 7, float: 7.0, str: "text", object: {}}[kind]
+
+
+# Of what is told their columns when they are executed.
+CHANGED: Mapping[str, dict[str, Any]] = {
+    "ADD_OPERATION": {column.name: sample(column) for column in operations.c},
+    "CHANGE_OPERATION": {"done": 7, "updated_at": NOW, "lease_until": NOW},
+    "MARK_ENDED": {"status": "done", "updated_at": NOW},
+    "MARK_ENQUEUED": {"enqueued_at": NOW, "updated_at": NOW},
+}
 
 
 def required(statement: Any, engine: Engine, columns: list[str] | None = None) -> set[str]:

@@ -1,0 +1,165 @@
+"""What an operation would change, user by user, and the digest that pins its letters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.domain.snapshot import SessionKey
+from app.domain.standing import ReferenceKey
+from app.ledger.operations import Kind
+from app.ledger.standings import standings_of
+from app.operations.bulk_selection import LetterSet, Pin, digest_of
+from app.operations.dlq.documents import preview_as_json
+from app.operations.dlq.preview import Preview, preview
+from app.queue.dead_letters import DeadLetter
+from app.queue.model import EVENTS
+from app.stores import Stores
+
+# Users shown one by one, and the letters that are held for it: all others are counted only.
+SHOWN_USERS = 100
+HELD_LETTERS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class OperationPreview:
+    """What would be done, and to whom. `digest` is what starts just this."""
+
+    kind: Kind
+    selection: LetterSet
+    digest: str
+    total: int  # letters
+    # Whom the letters are about; those of a session that they name no user of count as one.
+    users: int
+    # The first users', those that change first. Of a discard: what will not come to be.
+    changes: tuple[Preview, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for programs."""
+        return {
+            "kind": self.kind,
+            "queue": self.selection.queue,
+            "selection": self.selection.as_json(),
+            "digest": self.digest,
+            "total": self.total,
+            "users": self.users,
+            "changes": [preview_as_json(one) for one in self.changes],
+        }
+
+
+def preview_operation(
+    stores: Stores, kind: Kind, selection: LetterSet, now: float
+) -> OperationPreview:
+    """What replaying or discarding the letters would change. Reads only; in flat memory.
+
+    `now` is in Unix seconds. Raises the errors of Redis and of the ledger.
+    """
+    letters = stores.dead_letters(selection.queue)
+    moment, place = int(now), letters.newest_place()
+    users = _Users()
+    for _, letter in selection.of(letters, moment, place):
+        users.add(letter)
+    total = letters.count_from(place) if selection.all else users.letters
+    changes = _changes(stores, selection.queue, users.held, moment)
+    return OperationPreview(
+        kind=kind,
+        selection=selection,
+        digest=str(Pin(moment, place, total, digest_of(kind, selection))),
+        total=total,
+        users=users.count,
+        changes=tuple(sorted(changes, key=lambda one: not one.changes)),
+    )
+
+
+def user_of(letter: DeadLetter) -> str | None:
+    """Whom a letter is about: the digest of a reference, else a session; None if it names none."""
+    payload = letter.payload
+    if payload.get("reference_key"):
+        return str(payload["reference_key"])
+    if payload.get("reference") is None:
+        return payload.get("session_id") and str(payload["session_id"])
+    account, livemode = str(payload.get("account", "")), bool(payload.get("livemode"))
+    purpose = str(payload.get("purpose", ""))
+    return ReferenceKey(account, livemode, str(payload["reference"]), purpose).digest
+
+
+def names_of(stores: Stores, letters: Iterable[DeadLetter]) -> list[str]:
+    """The references that the letters name, for people; a session where there is none."""
+    named = [letter for letter in letters if user_of(letter) is not None]
+    keys = {str(letter.payload.get("reference_key") or "") for letter in named} - {""}
+    known = standings_of(stores.engine, keys)
+    names = dict.fromkeys(_name(letter.payload, known) for letter in named)
+    return list(names)
+
+
+def _name(payload: Mapping[str, Any], known: Mapping[str, tuple[ReferenceKey, Any]]) -> str:
+    found = known.get(str(payload.get("reference_key")))
+    if found is not None:
+        return found[0].reference
+    return str(payload.get("reference") or payload.get("session_id"))
+
+
+@dataclass
+class _Users:
+    """Counts users, and holds all letters of each of the first."""
+
+    letters: int = 0
+    held: dict[str, list[DeadLetter]] = field(default_factory=dict)
+    _seen: set[int] = field(default_factory=set)
+    _held_letters: int = 0
+
+    @property
+    def count(self) -> int:
+        return len(self._seen)
+
+    def add(self, letter: DeadLetter) -> None:
+        self.letters += 1
+        user = user_of(letter)
+        if user is None:
+            return
+        if hash(user) not in self._seen and len(self.held) < SHOWN_USERS:
+            self.held[user] = []
+        self._seen.add(hash(user))
+        if user not in self.held:
+            return
+        self.held[user].append(letter)
+        self._held_letters += 1
+        if self._held_letters > HELD_LETTERS:  # whom a part of the letters is held of is not shown
+            self._held_letters -= len(self.held.pop(user))
+
+
+def _changes(
+    stores: Stores, queue: str, held: Mapping[str, Sequence[DeadLetter]], now: int
+) -> list[Preview]:
+    if queue == EVENTS.name:
+        return list(
+            preview((one for letters in held.values() for one in letters), stores.ledger, now)
+        )
+    return _unchanged(stores, [one for letters in held.values() for one in letters])
+
+
+def _unchanged(stores: Stores, letters: Sequence[DeadLetter]) -> list[Preview]:
+    """Effects change no standing: how those stand whom they are about."""
+    keys: Counter[str] = Counter()
+    sessions: dict[SessionKey, str] = {}
+    for letter in letters:
+        payload = letter.payload
+        key = payload.get("reference_key")
+        if not key:
+            session = SessionKey(
+                str(payload.get("session_id", "")),
+                str(payload.get("account", "")),
+                bool(payload.get("livemode")),
+            )
+            if session not in sessions:
+                reference = stores.ledger.reference_of(session)
+                sessions[session] = "" if reference is None else reference.digest
+            key = sessions[session]
+        keys[str(key)] += 1
+    known = standings_of(stores.engine, keys.keys() - {""})
+    return [
+        Preview(key.reference, key.account, key.livemode, keys[digest], now, now, key.purpose)
+        for digest, (key, now) in known.items()
+    ]
