@@ -162,6 +162,8 @@ def _read_page(
     view = read(request)
     if as_json:
         return JSONResponse(view.data, view.status)
+    if view.location:
+        return RedirectResponse(view.location, 303)
     return shown(console, request, view, person)
 
 

@@ -12,7 +12,15 @@ from starlette.routing import BaseRoute, Match, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from app.configuration.settings import Settings
-from app.web.console import sign_in, static_files
+from app.web.console import (
+    find,
+    health,
+    orphans,
+    references,
+    sign_in,
+    static_files,
+    verification_sessions,
+)
 from app.web.console.answers import failed
 from app.web.console.console import Console
 from app.web.console.protection import ProtectedAnswers
@@ -21,6 +29,11 @@ from app.web.console.protection import ProtectedAnswers
 PAGES: tuple[ModuleType, ...] = (
     sign_in,
     static_files,
+    find,
+    references,
+    verification_sessions,
+    orphans,
+    health,
 )
 # What the top of a page leads to, in this order, of what there is.
 NAVIGATION = (

@@ -18,6 +18,7 @@ class View:
     data: Any  # what `.json` answers, and the template sees as `data`
     extra: Mapping[str, Any] = field(default_factory=dict)  # for the template alone
     status: int = 200
+    location: str = ""  # the page to go to instead; `.json` stays
 
 
 @dataclass(frozen=True, slots=True)
