@@ -14,6 +14,7 @@ from app.ledger.standings import standings_of
 from app.operations.bulk_selection import LetterSet, Pin, digest_of
 from app.operations.dlq.documents import preview_as_json
 from app.operations.dlq.preview import Preview, preview
+from app.operations.dlq.users import user_of
 from app.queue.dead_letters import DeadLetter
 from app.queue.model import EVENTS
 from app.stores import Stores
@@ -73,21 +74,9 @@ def preview_operation(
     )
 
 
-def user_of(letter: DeadLetter) -> str | None:
-    """Whom a letter is about: the digest of a reference, else a session; None if it names none."""
-    payload = letter.payload
-    if payload.get("reference_key"):
-        return str(payload["reference_key"])
-    if payload.get("reference") is None:
-        return payload.get("session_id") and str(payload["session_id"])
-    account, livemode = str(payload.get("account", "")), bool(payload.get("livemode"))
-    purpose = str(payload.get("purpose", ""))
-    return ReferenceKey(account, livemode, str(payload["reference"]), purpose).digest
-
-
 def names_of(stores: Stores, letters: Iterable[DeadLetter]) -> list[str]:
     """The references that the letters name, for people; a session where there is none."""
-    named = [letter for letter in letters if user_of(letter) is not None]
+    named = [letter for letter in letters if user_of(letter.payload) is not None]
     keys = {str(letter.payload.get("reference_key") or "") for letter in named} - {""}
     known = standings_of(stores.engine, keys)
     names = dict.fromkeys(_name(letter.payload, known) for letter in named)
@@ -116,7 +105,7 @@ class _Users:
 
     def add(self, letter: DeadLetter) -> None:
         self.letters += 1
-        user = user_of(letter)
+        user = user_of(letter.payload)
         if user is None:
             return
         if hash(user) not in self._seen and len(self.held) < SHOWN_USERS:

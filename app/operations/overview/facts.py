@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.domain.overview import LATE, NONE, Count, Deferred, Facts, QueueFacts, ReceiverState
+from app.operations.dlq.users import user_of
 from app.operations.notify import CALLBACK, RECEIVER_PREFIX, STREAM, SUBSCRIBER, is_gone
-from app.operations.overview.reading import LEDGER, REDIS, Faults, user_of
+from app.operations.overview.reading import LEDGER, REDIS, Faults
 from app.queue.backlog import Backlog, first_payloads, read_backlog
 from app.queue.breaker import STRIPE, Breaker
 from app.queue.deferred import DeferredSummary

@@ -14,15 +14,16 @@ from app.ledger.attention import Attention, FoundSession
 from app.ledger.polling import REDACTION_OVERDUE
 from app.ledger.stats import MAX_COUNTED
 from app.ledger.week import MAX_REVIEWED
+from app.operations.dlq.users import user_of
 from app.operations.notify import is_gone
-from app.operations.overview.reading import LEDGER, REDIS, Faults, user_of
+from app.operations.overview.reading import LEDGER, REDIS, Faults
 from app.queue.dead_letters import DeadLetter
 from app.queue.model import EFFECTS, EVENTS
 from app.queue.registry import PAGE, moment_of
 from app.stores import Stores
 
 # Dead letters of a queue that are looked at, the newest: a hundred thousand would take seconds.
-LOOKED_AT = 2 * PAGE
+LOOKED_AT = PAGE
 # Of each need, the users or sessions that are named.
 NAMED = 5
 

@@ -30,7 +30,7 @@ LIVE_KEPT, REST_KEPT = 2.0, 10.0
 # Lines of the timeline that are shown, the newest.
 LATEST = 20
 # Dead letters whose users' standings are looked up, the newest, and users that are shown of them.
-PREVIEWED, HIT = 200, 20
+PREVIEWED, HIT = 100, 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable
+from typing import Generic, TypeVar, cast
 
 from redis.exceptions import RedisError
 
 from app.domain.errors import StoreFailure
-from app.domain.standing import ReferenceKey
 
 T = TypeVar("T")
 
@@ -45,7 +44,10 @@ class Faults:
 
 
 class Kept(Generic[T]):
-    """A reading for all who ask: made anew once it is too old, by one thread at a time."""
+    """A reading for all who ask: made anew once it is too old, by one of them at a time.
+
+    The others are given the one before meanwhile; only for the first do they wait.
+    """
 
     def __init__(
         self,
@@ -62,19 +64,14 @@ class Kept(Generic[T]):
 
     def get(self) -> T:
         """The reading, a new one if there is none that is young enough."""
-        with self._lock:
-            if self._found is None or self._monotonic() >= self._found[1]:
-                found = self._read()
-                self._found = found, self._monotonic() + self._seconds
-            return self._found[0]
-
-
-def user_of(payload: Mapping[str, Any]) -> str | None:
-    """What tells the user of a job from others: its reference's key, else its session's id."""
-    if payload.get("reference_key"):  # a notification's
-        return str(payload["reference_key"])
-    if payload.get("reference") is None:
-        return str(payload["session_id"]) if payload.get("session_id") else None
-    account, livemode = str(payload.get("account", "")), bool(payload.get("livemode"))
-    purpose = str(payload.get("purpose", ""))
-    return ReferenceKey(account, livemode, str(payload["reference"]), purpose).digest
+        found = self._found
+        if found is not None and self._monotonic() < found[1]:
+            return found[0]
+        if not self._lock.acquire(blocking=found is None):
+            return cast(tuple[T, float], found)[0]
+        try:
+            if self._found is found:  # nobody has read while this one waited
+                self._found = self._read(), self._monotonic() + self._seconds
+            return cast(tuple[T, float], self._found)[0]
+        finally:
+            self._lock.release()

@@ -13,16 +13,11 @@ from starlette.types import Receive, Scope, Send
 
 from app.configuration.settings import Settings
 from app.web.console import (
-    audit,
-    dead_letters,
-    deferred,
-    effects,
     find,
     health,
-    operations,
     orphans,
+    overview,
     references,
-    replay,
     sign_in,
     static_files,
     verification_sessions,
@@ -33,6 +28,7 @@ from app.web.console.protection import ProtectedAnswers
 
 # The modules of the pages, each with its `routes`.
 PAGES: tuple[ModuleType, ...] = (
+    overview,
     sign_in,
     static_files,
     find,
@@ -40,12 +36,6 @@ PAGES: tuple[ModuleType, ...] = (
     verification_sessions,
     orphans,
     health,
-    dead_letters,
-    deferred,
-    effects,
-    replay,
-    operations,
-    audit,
 )
 # What the top of a page leads to, in this order, of what there is.
 NAVIGATION = (

@@ -73,6 +73,10 @@ class Templates:
         finally:
             _person.reset(token)
 
+    def fragment(self, template: str, **seen: Any) -> str:
+        """A part of a page that is the same for everybody, as a stream sends it."""
+        return self._environment.get_template(template).render(seen)
+
 
 def may(role: str | Role) -> bool:
     """Whether the person for whom the page is made has this role."""

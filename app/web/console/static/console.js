@@ -25,3 +25,41 @@ window.addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
   for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
 });
+
+// What is live: the server sends it as HTML. Only what differs is changed, so that it is read out once.
+const verdict = document.getElementById("verdict");
+if (verdict && window.EventSource) {
+  const LATEST = 20, SILENT = 15000; // lines that are kept; milliseconds
+  const list = document.getElementById("changes");
+  let silence;
+  const say = (id, text) => {
+    const place = document.getElementById(id);
+    if (place.textContent !== text) place.textContent = text;
+  };
+  const add = (html) => {
+    const parsed = document.createElement("template");
+    parsed.innerHTML = html;
+    const lines = [...parsed.content.children];
+    const ids = (of) => new Set(of.map((line) => line.dataset.id));
+    const [there, known] = [ids(lines), ids([...list.children])];
+    for (const note of list.querySelectorAll(".none[data-id]"))
+      if (!there.has(note.dataset.id)) note.remove();
+    list.prepend(...lines.filter((line) => !known.has(line.dataset.id)));
+    while (list.children.length > LATEST) list.lastElementChild.remove();
+  };
+  const fallSilent = () => {
+    verdict.className = "verdict off";
+    say("verdict-detail", "This is not live any more: reload the page.");
+  };
+  new EventSource(verdict.dataset.live).addEventListener("overview", (event) => {
+    const live = JSON.parse(event.data);
+    clearTimeout(silence);
+    silence = setTimeout(fallSilent, SILENT);
+    document.title = live.title;
+    verdict.className = `verdict ${live.kind}`;
+    say("verdict-sentence", live.sentence);
+    say("verdict-detail", live.detail);
+    document.getElementById("stages").innerHTML = live.stages;
+    add(live.changes);
+  });
+}
