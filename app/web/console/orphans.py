@@ -26,7 +26,7 @@ def routes(console: Console) -> list[Route]:
     """The list, and the claim of a session, which stands on the session's page."""
     pages = Orphans(console)
     return [
-        action(console, "/orphans/claim", "claim_orphan", pages.claim, role=Role.OPERATE),
+        action(console, "/orphans/claim", "claim", pages.claim, role=Role.OPERATE),
         *page(console, "/orphans", pages.read),
     ]
 

@@ -42,7 +42,7 @@ def routes(console: Console) -> list[Route]:
     pages = VerificationSessionPages(console)
     one = "/sessions/{session_id}"
     return [
-        action(console, f"{one}/cancel", "cancel_session", pages.cancel, role=Role.OPERATE),
+        action(console, f"{one}/cancel", "cancel", pages.cancel, role=Role.OPERATE),
         *page(console, one, pages.read),
     ]
 

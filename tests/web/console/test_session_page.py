@@ -77,7 +77,7 @@ def test_an_open_session_is_canceled_at_stripe(
     assert "Cancel this session" not in page
     assert account.sandbox.truth(session)["status"] == "canceled"
     (entry,) = console.stores.audit.page(None, 1)
-    assert (entry.action, entry.target["session_id"]) == ("cancel_session", session)
+    assert (entry.action, entry.target["session_id"]) == ("cancel", session)
 
 
 def test_stripes_refusal_to_cancel_is_told(
@@ -121,7 +121,7 @@ def test_an_orphan_is_claimed_for_a_user(
     assert "The session counts for this user now, and Stripe knows it too." in page
     assert account.status("user_1") == "requires_input"
     (entry,) = console.stores.audit.page(None, 1)
-    assert (entry.action, entry.target["reference"]) == ("claim_orphan", "user_1")
+    assert (entry.action, entry.target["reference"]) == ("claim", "user_1")
     assert entry.target["session_id"] == session
 
 
