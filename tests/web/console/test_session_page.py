@@ -80,6 +80,17 @@ def test_an_open_session_is_canceled_at_stripe(
     assert (entry.action, entry.target["session_id"]) == ("cancel", session)
 
 
+def test_stripe_is_asked_about_an_orphan(
+    operator: Browser, account: Account, console: Console
+) -> None:
+    session = account.open(reference=None)
+    apply(console, observation("requires_input", 100, session=session, reference=None))
+    account.sandbox.submit(session, "verified")
+    assert "Ask Stripe now" in operator.get(f"/console/sessions/{session}").text
+    answer = operator.post("/console/find/ask", id=session, account="")
+    assert "verified" in operator.get(answer.headers["location"]).text
+
+
 def test_stripes_refusal_to_cancel_is_told(
     operator: Browser, account: Account, console: Console
 ) -> None:
