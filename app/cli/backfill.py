@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from app.cli.audited import audited
 from app.cli.each_account import require_accounts, skipping_refused
 from app.cli.options import each_account_option
 from app.cli.output import ProgressBar, format_time, resumable_progress
@@ -55,7 +56,11 @@ def backfill(since: int | None, only_account: str | None, as_json: bool) -> None
     they are: use `dlq replay`. It can be interrupted and run twice. The clock does the same every
     five minutes, for your own account and each connected one that the ledger has sessions of.
     """
-    with environment_stores() as stores, resumable_progress("Backfill") as bar:
+    with (
+        environment_stores() as stores,
+        resumable_progress("Backfill") as bar,
+        audited(stores, "backfill", account=only_account) as entry,
+    ):
         stripe = RetryingStripe(stores.require_stripe(), bar.report)
         results = []
         for account in require_accounts(accounts_to_ask(stores, only_account)):
@@ -63,6 +68,7 @@ def backfill(since: int | None, only_account: str | None, as_json: bool) -> None
             with skipping_refused(account, only_account, bar.report):
                 results.append(follow(run, since, bar))
         result = total(results)
+        entry.result = f"done: {result.missing} events queued"
     click.echo(json.dumps(asdict(result)) if as_json else summary(result, since))
 
 

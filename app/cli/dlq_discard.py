@@ -7,7 +7,8 @@ import time
 
 import click
 
-from app.cli.dlq_options import chosen_letters, chosen_queue, selection_options
+from app.cli.audited import audited
+from app.cli.dlq_options import chosen_letters, chosen_queue, selection_options, target_of
 from app.cli.stores import environment_stores
 from app.operations.dlq.discard import discard as discard_letters
 from app.operations.dlq.selection import Selection
@@ -36,11 +37,13 @@ def discard(
         raise click.UsageError("name the letters by id, or by a filter such as --reason")
     if not why.strip():
         raise click.UsageError("--why needs a reason: the timeline shows it")
-    with environment_stores() as stores:
+    with environment_stores() as stores, audited(stores, "discard", reason=why) as entry:
         chosen = chosen_queue(stores, queue, ids)
+        entry.about(queue=chosen, **target_of(ids, selection))
         letters, _ = chosen_letters(stores, chosen, ids, selection, strict=True)
         counted = {letter.id for letter in letters}
         if not counted:
+            entry.changed = False
             click.echo(json.dumps({"discarded": 0}) if as_json else "No dead letters like that.")
             return
         if not yes:
@@ -50,4 +53,5 @@ def discard(
         discarded = discard_letters(
             stores.queue(chosen), stores.ledger, agreed, why, int(time.time())
         )
+        entry.result = f"done: {discarded} discarded"
     click.echo(json.dumps({"discarded": discarded}) if as_json else f"{discarded} discarded.")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import wraps
 from typing import Any
 
 import click
 
+from app.cli.audited import ids_of
 from app.domain.durations import parse_duration
 from app.operations.dlq.selection import Selection, queues_of_ids
 from app.queue.dead_letters import DeadLetter
@@ -17,6 +18,9 @@ from app.queue.deferred import DeferredJob
 from app.queue.model import EFFECTS, EVENTS
 from app.queue.retry_policy import REASONS
 from app.stores import Stores
+
+# Filters that the audit names otherwise.
+TARGETS = {"reason": "died_of", "session": "session_id"}
 
 
 class Age(click.ParamType[float]):
@@ -69,6 +73,18 @@ def selection_options(command: Callable[..., None]) -> Callable[..., None]:
     ):
         wrapped = option(wrapped)
     return wrapped
+
+
+def target_of(ids: Sequence[str], selection: Selection) -> dict[str, str]:
+    """The letters that a command is about, as the audit names them."""
+    if ids:
+        return {"ids": ids_of(ids)}
+    given = {name: value for name, value in asdict(selection).items() if value is not None}
+    named = {
+        TARGETS.get(name, name): value if isinstance(value, str) else f"{value:g}s"
+        for name, value in given.items()
+    }
+    return named or {"letters": "all"}
 
 
 def chosen_queue(stores: Stores, named: str | None, ids: Sequence[str] = ()) -> str:

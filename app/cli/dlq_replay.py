@@ -9,12 +9,14 @@ from dataclasses import asdict
 
 import click
 
+from app.cli.audited import audited
 from app.cli.dlq_options import (
     chosen_deferred,
     chosen_letters,
     chosen_queue,
     deferred_option,
     selection_options,
+    target_of,
 )
 from app.cli.dlq_output import replay_summary, show_previews
 from app.cli.output import progress_bar
@@ -71,8 +73,11 @@ def replay(
             _preview(letters, stores, as_json)
             return
         run = Replay(stores.queue(chosen), stores.ledger, deferred=deferred, rate=rate)
-        complete = _replay(run, letters, total)
-    result = run.so_far
+        about = target_of(ids, selection)
+        with audited(stores, "replay", queue=chosen, deferred=deferred or None, **about) as entry:
+            complete = _replay(run, letters, total)
+            result = run.so_far
+            entry.result = f"done: {replay_summary(result, chosen)}"
     click.echo(json.dumps(asdict(result)) if as_json else replay_summary(result, chosen))
     if not complete or result.failed_again or result.waiting:
         raise SystemExit(1)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 import click
 
+from app.cli.audited import audited
 from app.cli.each_account import require_accounts, skipping_refused
 from app.cli.options import each_account_option
 from app.cli.output import ProgressBar, format_time, resumable_progress
@@ -45,7 +46,11 @@ def import_(
     continues from there. Afterwards, `backfill` adds what only events say (failed attempts), for 30
     days back. The ledger remembers whose sessions it holds, and refuses the key of another account.
     """
-    with environment_stores() as stores, resumable_progress("Import") as bar:
+    with (
+        environment_stores() as stores,
+        resumable_progress("Import") as bar,
+        audited(stores, "import", account=only_account, new_account=new_account or None) as entry,
+    ):
         stripe = RetryingStripe(stores.require_stripe(), bar.report)
         livemode = stores.settings.livemode
         own = stripe.own_account() if new_account else None
@@ -67,6 +72,7 @@ def import_(
                 results.append(follow(session_import, restart, bar))
         result = total(results)
         bar.update(f"{result.sessions} sessions", 1, 1)
+        entry.result = f"done: {result.sessions} sessions"
     click.echo(json.dumps(asdict(result)) if as_json else summary(result))
 
 

@@ -7,6 +7,7 @@ import sys
 import click
 from redis.exceptions import RedisError
 
+from app.cli.audit import audit
 from app.cli.backfill import backfill
 from app.cli.console import console
 from app.cli.demo import demo
@@ -51,6 +52,7 @@ for command in (
     orphans,
     references,
     console,
+    audit,
 ):
     identity.add_command(command)
 references.add_command(allow)

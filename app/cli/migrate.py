@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 import click
+from sqlalchemy import Engine
 
+from app.cli.who import user_name
 from app.configuration.settings import LEDGER_NEEDS, Settings
+from app.ledger.audit import Audit
 from app.ledger.engine import open_engine
 from app.ledger.migrate import current, head, is_later, upgrade
+from app.operations.auditing import write_entry
 
 
 @click.command()
@@ -26,6 +31,8 @@ def migrate(as_json: bool) -> None:
     try:
         applied = upgrade(engine)
         revision = current(engine)
+        if applied:
+            _record(engine, applied)
     finally:
         engine.dispose()
     if as_json:
@@ -39,3 +46,14 @@ def migrate(as_json: bool) -> None:
         )
     else:
         click.echo(f"The ledger is at {head()} already.")
+
+
+def _record(engine: Engine, applied: list[str]) -> None:
+    write_entry(
+        Audit(engine),
+        who=user_name(),
+        via="cli",
+        action="migrate",
+        target={"revisions": ", ".join(applied)},
+        at=int(time.time()),
+    )

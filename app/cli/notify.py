@@ -10,6 +10,7 @@ from collections.abc import Callable
 import click
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
+from app.cli.audited import audited
 from app.cli.stores import environment_stores
 from app.domain.errors import Permanent, Transient
 from app.notifications.callback import Delivery
@@ -36,7 +37,7 @@ def test(as_json: bool) -> None:
     # An installed script would not import SUBSCRIBER from the working directory.
     if "" not in sys.path:
         sys.path.insert(0, "")
-    with environment_stores() as stores:
+    with environment_stores() as stores, audited(stores, "test_receivers") as entry:
         receivers = Receivers.of(stores.settings, stores.ledger, stores.redis, time.time)
         if not receivers.senders:
             raise click.ClickException("set NOTIFY_URL, SUBSCRIBER or NOTIFY_STREAM first")
@@ -51,6 +52,7 @@ def test(as_json: bool) -> None:
                 click.echo(f"{name}: {answer}")
             if took and kind == CALLBACK:
                 _resume(stores, receivers.gone_flag)
+        entry.result = "failed" if failed else "done"
     if failed:
         raise SystemExit(1)
 

@@ -13,6 +13,7 @@ from typing import TextIO
 import click
 from rich.table import Table
 
+from app.cli.audited import audited
 from app.cli.options import account_option, chosen_mode, mode_option
 from app.cli.output import format_time, printable, table_console
 from app.cli.stores import environment_stores
@@ -103,7 +104,10 @@ def claim(
         livemode = chosen_mode(stores, live)
         claims = Claims(stores, metadata_key=metadata_key_of(stores.settings), now=time.time)
         for session_id, claimed_for in wanted:
-            result = claims.claim(SessionKey(session_id, account, livemode), claimed_for)
+            with audited(stores, "claim", session_id=session_id, account=account) as entry:
+                entry.about(reference=claimed_for, livemode=livemode)
+                result = claims.claim(SessionKey(session_id, account, livemode), claimed_for)
+                entry.result = "done" if result.counts else f"refused: {result.outcome}"
             total += 1
             failed += not result.counts
             click.echo(json.dumps(asdict(result)) if as_json else printable(summary(result)))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
-import socket
 import time
 from dataclasses import asdict
 
 import click
 from rich.table import Table
 
+from app.cli.audited import audited
 from app.cli.options import DURATION
 from app.cli.output import printable, table_console
 from app.cli.stores import environment_stores
+from app.cli.who import user_at_host
 from app.domain.durations import format_duration
 from app.queue.backlog import Backlog, other_queues, read_backlog
 from app.queue.model import EFFECTS, EVENTS
@@ -69,9 +68,10 @@ def pause(reason: str | None, duration: int | None, as_json: bool) -> None:
         raise click.BadParameter(
             f"has to have 1 to {MAX_TEXT} printable characters", param_hint="--reason"
         )
-    with environment_stores(ledger=False) as stores:
+    with environment_stores(ledger=False) as stores, audited(stores, "pause", reason=reason):
+        by = user_at_host()[:MAX_TEXT]
         note = pause_workers(
-            stores.redis, reason=reason, by=_who(), now=int(time.time()), seconds=duration
+            stores.redis, reason=reason, by=by, now=int(time.time()), seconds=duration
         )
         others = other_queues(stores.redis)
     if as_json:
@@ -88,22 +88,15 @@ def pause(reason: str | None, duration: int | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: resumed, the pause.")
 def resume(as_json: bool) -> None:
     """Have the workers claim again. It ends every pause, that of `rq suspend` too."""
-    with environment_stores(ledger=False) as stores:
+    with environment_stores(ledger=False) as stores, audited(stores, "resume") as entry:
         ended = resume_workers(stores.redis)
+        entry.changed = ended is not None
     if as_json:
         click.echo(json.dumps({"resumed": ended and asdict(ended)}))
     elif ended is None:
         click.echo("The workers were not paused.")
     else:
         click.echo(printable(f"resumed; they were {describe_pause(ended)}"))
-
-
-def _who() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container may run under a number that has no name
-        user = f"uid {os.getuid()}"
-    return f"{user}@{socket.gethostname()}"[:MAX_TEXT]
 
 
 def _as_json(backlog: Backlog) -> dict[str, object]:

@@ -10,6 +10,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from app.cli.audited import audited
 from app.cli.options import account_option, chosen_mode, mode_option, purpose_option
 from app.cli.output import format_time, printable, table_console
 from app.cli.stores import environment_stores
@@ -70,7 +71,10 @@ def redact(reference: str, account: str, yes: bool, as_json: bool) -> None:
     being processed waits until Stripe has decided; Stripe takes up to four days. The standing keeps
     the outcome, and shows that it was redacted.
     """
-    with environment_stores() as stores:
+    with (
+        environment_stores() as stores,
+        audited(stores, "redact_reference", reference=reference, account=account) as entry,
+    ):
         stores.require_stripe()
         livemode = stores.settings.livemode
         usable = usable_reference(reference) is not None
@@ -86,13 +90,14 @@ def redact(reference: str, account: str, yes: bool, as_json: bool) -> None:
             question = f"Redact {len(sessions)} session(s) of {printable(reference)} for good?"
             click.confirm(f"{question} ({mode_name(livemode)} mode)", abort=True, err=True)
         redactions = request_redactions(stores, sessions, now)
+        requested = sum(one.requested for one in redactions)
+        entry.result = f"done: {requested} asked for"
     if as_json:
         answer = [one.as_json() for one in redactions]
         click.echo(json.dumps({"client_reference_id": reference, "sessions": answer}))
         return
     for one in redactions:
         click.echo(f"{one.session.id}  {one.session.status}  {one.as_json()['redaction']}")
-    requested = sum(one.requested for one in redactions)
     click.echo(
         _next_steps(requested) if requested else "Nothing to do: all are redacted, or will be."
     )
@@ -111,7 +116,8 @@ def refresh(reference: str, account: str, purpose: str, as_json: bool) -> None:
     never came; of sessions that name the user in metadata only, it asks about those that are known.
     Your system is notified of what it finds, as of any other change. Nothing changes at Stripe.
     """
-    with environment_stores() as stores:
+    user = {"reference": reference, "account": account, "purpose": purpose}
+    with environment_stores() as stores, audited(stores, "refresh_reference", **user):
         stores.require_stripe()
         livemode = stores.settings.livemode
         refreshed = None

@@ -7,6 +7,7 @@ import time
 
 import click
 
+from app.cli.audited import audited
 from app.cli.options import account_option, chosen_mode, mode_option, purpose_option
 from app.cli.output import printable
 from app.cli.stores import environment_stores
@@ -36,8 +37,13 @@ def allow(
     """
     if not usable_reason(reason):
         raise click.BadParameter(f"has to have 1 to {MAX_REASON} characters", param_hint="--reason")
-    with environment_stores() as stores:
+    user = {"reference": reference, "account": account, "purpose": purpose}
+    with (
+        environment_stores() as stores,
+        audited(stores, "allow_attempt", reason=reason, **user) as entry,
+    ):
         key = ReferenceKey(account, chosen_mode(stores, live), reference, purpose)
+        entry.about(livemode=key.livemode)
         usable = usable_reference(reference) is not None
         standing = allow_attempt(stores, key, why=reason, now=int(time.time())) if usable else None
         if standing is None:

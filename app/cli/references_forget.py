@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import click
 
+from app.cli.audited import audited
 from app.cli.options import account_option, chosen_mode, mode_option
 from app.cli.output import printable
 from app.cli.stores import environment_stores
@@ -36,8 +37,12 @@ def forget(
     that. Redact first: what Stripe still tells of a session brings the user back, and so does
     `import`. Events of the user that wait in the queue have to be applied first.
     """
-    with environment_stores() as stores:
+    with (
+        environment_stores() as stores,
+        audited(stores, "forget_reference", reference=reference, account=account) as entry,
+    ):
         key = ReferenceKey(account, chosen_mode(stores, live), reference)
+        entry.about(livemode=key.livemode)
         where = f"{mode_name(key.livemode)} mode" + (f" of {printable(account)}" if account else "")
         if usable_reference(reference) is None or not (person := person_of(stores, key)).keys:
             raise click.ClickException(unknown_reference(where))
@@ -45,6 +50,7 @@ def forget(
             question = f"Forget {printable(reference)} and {len(person.sessions)} session(s)"
             click.confirm(f"{question} for good? ({where})", abort=True, err=True)
         forgotten = forget_reference(stores, key, force=force, now=int(time.time()))
+        entry.target = {"reference": ""}  # that somebody was forgotten stays, and not who
     if as_json:
         click.echo(json.dumps({"client_reference_id": reference, **asdict(forgotten)}))
         return

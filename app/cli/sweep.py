@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import click
 
+from app.cli.audited import audited
 from app.cli.output import ProgressBar, resumable_progress
 from app.cli.stores import environment_stores
 from app.operations.effects import enqueue_and_mark
@@ -34,10 +35,15 @@ def sweep(as_json: bool) -> None:
     notified of what it finds, as of any other change. Exit code 1 if Stripe could not be asked
     about some.
     """
-    with environment_stores() as stores, resumable_progress("Sweep") as bar:
+    with (
+        environment_stores() as stores,
+        resumable_progress("Sweep") as bar,
+        audited(stores, "sweep") as entry,
+    ):
         livemode, now = stores.settings.livemode, int(time.time())
         check_account(stores.require_stripe(), stores.ledger, livemode=livemode, now=now)
         outcomes, overdue = _sweep(stores, bar)
+        entry.result = f"done: {outcomes['done']} of {outcomes['asked']} sessions"
     if as_json:
         found = {
             name: outcomes[name] for name in ("asked", "done", "deferred", "failed", "waiting")

@@ -19,32 +19,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.configuration.credentials import ApiToken
 from app.web.callers import Caller, ScopeMissing, call_of, remember_caller
 from app.web.errors import error, scope_missing
+from app.web.limits import Allowance
 from app.web.refusals import Refusal
 
 # Refused calls that are answered at once, and how many more a second. Beyond that they are told to
 # wait. A backend with a wrong token makes fewer; whoever tries tokens would make more.
 BURST = 100
 RATE = 10.0
-
-
-class RefusalLimit:
-    """How many refused calls are told why: a token bucket, for all callers of this process."""
-
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        """`monotonic` gives seconds."""
-        self._monotonic = monotonic
-        self._left = float(BURST)
-        self._at = monotonic()
-
-    def allows(self) -> bool:
-        """Whether one more is within the limit; it counts."""
-        now = self._monotonic()
-        self._left = min(BURST, self._left + RATE * (now - self._at))
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
 
 
 class TokenGate:
@@ -59,24 +40,27 @@ class TokenGate:
         """Without any tokens, no request passes. `monotonic` gives seconds."""
         self._tokens = [(str(token.secret).encode(), token) for token in tokens]
         self._count_refused = count_refused
-        self._limit = RefusalLimit(monotonic)
+        self._limit = Allowance(BURST, RATE, monotonic)
 
     def requiring(self, scope: str) -> list[Middleware]:
         """The middleware of a route whose callers need this scope."""
         return [Middleware(RequireToken, gate=self, needed=scope)]
 
     def admit(self, scope: Scope, needed: str) -> Response | None:
-        """The answer that refuses the request; None, and its caller is known from here on."""
+        """The answer that refuses the request; None if it may go on.
+
+        The caller is known from here on, unless nobody has the token.
+        """
         token = self._token_of(Headers(scope=scope).get("authorization", ""))
         if token is None:
             self._count_refused(Refusal("token", call_of(scope)))
             return self._slowed(_unknown(any_known=bool(self._tokens)))
         caller = Caller(token, self._count_refused)
+        remember_caller(scope, caller)
         try:
             caller.require(needed, scope)
         except ScopeMissing as missing:
             return self._slowed(scope_missing(missing))
-        remember_caller(scope, caller)
         return None
 
     def _token_of(self, authorization: str) -> ApiToken | None:

@@ -16,6 +16,7 @@ from app.web.refusals import Refusal
 log = get_logger("audit")
 
 _IN_SCOPE = "identity.caller"
+_REFUSED = "identity.caller_refused"
 
 
 class ScopeMissing(Rejected):
@@ -36,6 +37,7 @@ class Caller:
     def require(self, needed: str, scope: Scope) -> None:
         """Raises ScopeMissing, and counts it, unless the token has the scope `needed`."""
         if needed not in self.token.scopes:
+            scope[_REFUSED] = True
             self.count_refused(Refusal("scope", call_of(scope), self.token.name))
             raise ScopeMissing(needed)
 
@@ -48,6 +50,17 @@ def call_of(scope: Scope) -> str:
 def remember_caller(scope: Scope, caller: Caller) -> None:
     """Keep who calls with the request."""
     scope[_IN_SCOPE] = caller
+
+
+def caller_in(scope: Scope) -> Caller | None:
+    """Who calls; None if nobody has the token."""
+    caller: Caller | None = scope.get(_IN_SCOPE)
+    return caller
+
+
+def is_refused(scope: Scope) -> bool:
+    """Whether the caller's token lacked a scope."""
+    return _REFUSED in scope
 
 
 def require_scope(request: Request, needed: str) -> None:

@@ -28,6 +28,7 @@ from app.stripe.signatures import WEBHOOK_PATH
 from app.telemetry import bugs
 from app.telemetry.process import log_processors, open_traces
 from app.web.application import WebApplication
+from app.web.auditing import CallAudit
 from app.web.authentication import TokenGate
 from app.web.errors import EXCEPTION_HANDLERS
 from app.web.health import Probes, healthz
@@ -80,6 +81,7 @@ def create_app(
     # On the routes, not around them: an unknown address is 404 and a wrong method 405 to everyone.
     gate = TokenGate(settings.api_tokens, refusals.count)
     console = _open_console(settings, now)
+    audit = CallAudit(stores, now)
     one_reference = "/v1/references/{reference:reference}"
 
     @asynccontextmanager
@@ -105,20 +107,20 @@ def create_app(
         webhook,
         routes=[
             Route(WEBHOOK_PATH, refuse, methods=["POST"]),
-            *VerificationSessions(stores, calls, now).routes(gate),
-            *VerificationReports(stores, calls).routes(gate),
+            *VerificationSessions(stores, calls, now).routes(gate, audit),
+            *VerificationReports(stores, calls).routes(gate, audit),
             # Before the last, whose reference would take in the `/redact` and `/refresh`.
             Route(
                 one_reference + "/redact",
                 references.redact_reference,
                 methods=["POST"],
-                middleware=gate.requiring(REDACT),
+                middleware=[*audit.of("redact_reference"), *gate.requiring(REDACT)],
             ),
             Route(
                 one_reference + "/refresh",
                 references.refresh_reference,
                 methods=["POST"],
-                middleware=gate.requiring(WRITE),
+                middleware=[*audit.of("refresh_reference"), *gate.requiring(WRITE)],
             ),
             Route(
                 one_reference,

@@ -18,6 +18,7 @@ from app.operations.redact_reference import redact_reference
 from app.operations.refresh_reference import refresh_reference
 from app.operations.show_reference import as_json, unknown_reference
 from app.stores import Stores
+from app.web.auditing import tell_audit
 from app.web.callers import log_call
 from app.web.parameters import BadParameter, query_parameters, reject_unknown, stripe_account
 
@@ -82,6 +83,7 @@ class References:
         livemode = self._stores.settings.livemode
         account = _account_at_stripe(request, livemode)
         reference = _reference_of(request)
+        tell_audit(request, reference=reference, account=account)
         log_call(request, "redact_reference")
         redactions = await to_thread.run_sync(
             lambda: redact_reference(
@@ -110,6 +112,7 @@ class References:
         account = _account_at_stripe(request, livemode, "purpose")
         purpose = purpose_in(query_parameters(request))
         key = ReferenceKey(account, livemode, _reference_of(request), purpose)
+        tell_audit(request, reference=key.reference, account=account, purpose=purpose)
         refreshed = await to_thread.run_sync(
             lambda: refresh_reference(self._stores, key, int(self._now())), limiter=self._limiter
         )

@@ -7,7 +7,7 @@ which refuses what it does not know.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
 from starlette.requests import Request
@@ -23,6 +23,7 @@ from app.operations.open_session import Start
 from app.operations.start_verification import StartVerification
 from app.stores import Stores
 from app.stripe.client import Answer
+from app.web.auditing import CallAudit, tell_audit
 from app.web.authentication import TokenGate
 from app.web.callers import log_call, require_scope
 from app.web.parameters import (
@@ -41,6 +42,7 @@ from app.web.stripe_calls import Passed, StripeCalls
 BASES = ("/v1/verification_sessions", "/v1/identity/verification_sessions")
 # https://docs.stripe.com/api/idempotent_requests
 MAX_IDEMPOTENCY_KEY = 255
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class VerificationSessions:
@@ -56,20 +58,28 @@ class VerificationSessions:
         self._calls = calls
         self._now = now
 
-    def routes(self, gate: TokenGate) -> list[Route]:
-        """The routes of all endpoints, each behind `gate`."""
-        return [route for base in BASES for route in self._routes_under(base, gate)]
+    def routes(self, gate: TokenGate, audit: CallAudit) -> list[Route]:
+        """The routes of all endpoints, each behind `gate`, and recorded by `audit`."""
+        return [route for base in BASES for route in self._routes_under(base, gate, audit)]
 
-    def _routes_under(self, base: str, gate: TokenGate) -> list[Route]:
+    def _routes_under(self, base: str, gate: TokenGate, audit: CallAudit) -> list[Route]:
         one = base + "/{id}"
-        read, write, redact = map(gate.requiring, (READ, WRITE, REDACT))
+
+        def get(path: str, endpoint: Endpoint, action: str) -> Route:
+            middleware = [*audit.of(action, if_told=True), *gate.requiring(READ)]
+            return Route(path, endpoint, methods=["GET"], middleware=middleware)
+
+        def post(path: str, endpoint: Endpoint, action: str, scope: str = WRITE) -> Route:
+            middleware = [*audit.of(action), *gate.requiring(scope)]
+            return Route(path, endpoint, methods=["POST"], middleware=middleware)
+
         return [
-            Route(base, self.create, methods=["POST"], middleware=write),
-            Route(base, self.list_sessions, methods=["GET"], middleware=read),
-            Route(one, self.retrieve, methods=["GET"], middleware=read),
-            Route(one, self.update, methods=["POST"], middleware=write),
-            Route(one + "/cancel", self.cancel, methods=["POST"], middleware=write),
-            Route(one + "/redact", self.redact, methods=["POST"], middleware=redact),
+            post(base, self.create, "create"),
+            get(base, self.list_sessions, "list"),
+            get(one, self.retrieve, "retrieve"),
+            post(one, self.update, "update"),
+            post(one + "/cancel", self.cancel, "cancel"),
+            post(one + "/redact", self.redact, "redact", REDACT),
         ]
 
     async def create(self, request: Request) -> Response:
@@ -80,10 +90,13 @@ class VerificationSessions:
         starting = StartVerification(self._stores)
         params = await read_parameters(request)
         start = _start_of(request, params, self._stores.settings)
+        user = {"reference": start.reference, "account": start.account, "purpose": start.purpose}
+        tell_audit(request, **user)
         _permit_expand(request, start.expand, "create")
 
         def call() -> Passed:
             started = starting.start(start, int(self._now()))
+            tell_audit(request, session_id=started.body["id"])
             return {**started.body, "resumed": started.resumed}, started.request_id
 
         return await self._calls.answer(call)
@@ -121,6 +134,7 @@ class VerificationSessions:
         params = await read_parameters(request)
         expand = read_expand(params)
         id, account, key = _session_id(request), stripe_account(request), _idempotency_key(request)
+        tell_audit(request, session_id=id, account=account)
         _permit_expand(request, expand, "update", id)
         return await self._calls.answer(
             lambda: self._passed(stripe.update(id, params, account, key))
@@ -139,6 +153,7 @@ class VerificationSessions:
         params = await read_parameters(request)
         expand = read_expand(params)
         id, account, key = _session_id(request), stripe_account(request), _idempotency_key(request)
+        tell_audit(request, session_id=id, account=account)
         _permit_expand(request, expand, how, id)
         log_call(request, how, session_id=id)
         return await self._calls.answer(
@@ -191,6 +206,7 @@ def _permit_expand(
 ) -> None:
     """Log who asks for what a person has submitted. Raises ScopeMissing if that is not theirs."""
     if expand:
+        tell_audit(request, expand="true", session_id=session_id)
         require_scope(request, REDACT)
         log_call(request, f"{call} with expand", session_id=session_id)
 

@@ -22,6 +22,7 @@ SETTINGS = {variable.name for variable in VARIABLES.values()}
 # Variables that are not ours, and whose they are.
 OTHERS_VARIABLES = {
     "DYNO",  # Heroku's
+    "SUDO_USER",  # sudo's
     "FAULT_KILLS",  # the tests'
     "LEDGER_SIZE",
     "IDENTITY_TOKEN",  # the reader's own, in examples

@@ -39,9 +39,12 @@ def environment(valkey: Valkey, database_url: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def application(valkey: Valkey, migrated: Path) -> Iterator[TestClient]:
-    """The application for the tests that write nothing to the ledger."""
-    settings = Settings.from_environment(settings_of(valkey.url, f"sqlite:///{migrated}"))
+def application(
+    valkey: Valkey, migrated: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestClient]:
+    """The application for the tests that look at nothing in the ledger."""
+    ledger = shutil.copy(migrated, tmp_path_factory.mktemp("application") / "ledger.db")
+    settings = Settings.from_environment(settings_of(valkey.url, f"sqlite:///{ledger}"))
     with TestClient(create_app(settings), follow_redirects=False) as client:
         yield client
 

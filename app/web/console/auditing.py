@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.domain.errors import StoreFailure
 from app.logs import get_logger
+from app.operations.auditing import write_entry
 from app.web.console.console import Console
 from app.web.console.people import Person
 
@@ -26,15 +26,13 @@ def audit(
     alone: what was done is done, and to say that it failed would be false.
     """
     log.info("action in the console", action=action, person=person.name, result=result)
-    try:
-        console.stores.audit.record(
-            who=person.name,
-            via="console",
-            action=action,
-            target=dict(target),
-            reason=reason,
-            result=result,
-            at=int(console.now()),
-        )
-    except StoreFailure as failure:
-        log.error("not in the audit", action=action, person=person.name, error=str(failure))
+    write_entry(
+        console.stores.audit,
+        who=person.name,
+        via="console",
+        action=action,
+        target=target,
+        reason=reason,
+        result=result,
+        at=int(console.now()),
+    )
