@@ -11,8 +11,7 @@ from rich.text import Text
 from app.cli.output import printable, table_console
 from app.domain.durations import format_duration
 from app.domain.modes import mode_name
-from app.domain.standing import Standing
-from app.operations.dlq.preview import Preview
+from app.operations.dlq.preview import Preview, in_words
 from app.operations.dlq.replay import ReplayProgress
 from app.operations.dlq.selection import age_of
 from app.queue.dead_letters import DeadLetter
@@ -89,8 +88,8 @@ def show_previews(previews: Sequence[Preview]) -> None:
             _reference_cell(preview),
             mode_name(preview.livemode),
             str(preview.letters),
-            _standing_cell(preview.before),
-            _standing_cell(preview.after),
+            in_words(preview.before),
+            in_words(preview.after),
             "changes" if preview.changes else "",
         )
         table.add_row(*row)
@@ -111,17 +110,3 @@ def _reference_cell(preview: Preview) -> str:
         return "(no reference)"
     purpose = f" ({preview.purpose})" if preview.purpose else ""
     return preview.reference[:MAX_REFERENCE] + purpose
-
-
-def _standing_cell(standing: Standing | None) -> str:
-    """A standing with everything that can change while its status stays."""
-    if standing is None:
-        return "-"
-    parts = [standing.status]
-    if standing.next_step != "none":
-        parts.append(standing.next_step)
-    if standing.attempts:
-        parts.append(f"{standing.attempts} failed")
-    if standing.redaction:
-        parts.append(standing.redaction)
-    return ", ".join(parts)

@@ -60,6 +60,20 @@ def preview(letters: Iterable[FailedJob], ledger: Ledger, now: int) -> Iterator[
         yield Preview(None, "", observations[-1].snapshot.livemode, counted[None], None, None)
 
 
+def in_words(standing: Standing | None) -> str:
+    """A standing with everything that can change while its status stays; `-` for none."""
+    if standing is None:
+        return "-"
+    parts = [standing.status]
+    if standing.next_step != "none":
+        parts.append(standing.next_step)
+    if standing.attempts:
+        parts.append(f"{standing.attempts} failed")
+    if standing.redaction:
+        parts.append(standing.redaction)
+    return ", ".join(parts)
+
+
 def _observations(letters: Iterable[FailedJob]) -> list[Observation]:
     found = []
     for letter in letters:

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from app.web.console.console import Console
 from app.web.console.failing import Problem, log_problem, problem_of
 from app.web.console.people import Person, RoleMissing
-from app.web.console.views import Busy, View
+from app.web.console.views import Busy, Refused, View
 
 SIGN_IN = "/console/sign-in"
 # Requests that may wait for a thread: more would wait for longer than a person does.
@@ -41,6 +41,8 @@ def failed(
     console: Console, request: Request, failure: Exception, *, as_json: bool = False
 ) -> Response:
     """The page that says why there is no other."""
+    if isinstance(failure, Refused):
+        return _in_place(console, request, failure.view)
     problem = problem_of(failure)
     log_problem(request, failure, problem)
     answer = _as_json(problem) if as_json else _as_page(console, request, problem)
@@ -69,9 +71,14 @@ def _as_json(problem: Problem) -> Response:
 
 
 def _as_page(console: Console, request: Request, problem: Problem) -> Response:
+    view = View("error.html", problem.title, problem._asdict(), status=problem.status)
+    return _in_place(console, request, view)
+
+
+def _in_place(console: Console, request: Request, view: View) -> Response:
+    """A view that is shown where another was asked for."""
     try:
         person = console.people.of(request)
     except RoleMissing:
         person = None
-    view = View("error.html", problem.title, problem._asdict(), status=problem.status)
     return shown(console, request, view, person, ask=False)

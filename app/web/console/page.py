@@ -18,7 +18,7 @@ from app.web.console.console import Console
 from app.web.console.forms import Form, read_form
 from app.web.console.people import Person, Role, RoleMissing, person_of, remember_person
 from app.web.console.protection import CrossSite, refuse_cross_site
-from app.web.console.views import Done, NotConfirmed, NotFound, View
+from app.web.console.views import Done, NotConfirmed, NotFound, Refused, View
 
 __all__ = [
     "ActionRoute",
@@ -26,6 +26,7 @@ __all__ = [
     "Form",
     "NotConfirmed",
     "NotFound",
+    "Refused",
     "View",
     "action",
     "confirmed",

@@ -13,11 +13,17 @@ from starlette.types import Receive, Scope, Send
 
 from app.configuration.settings import Settings
 from app.web.console import (
+    audit,
+    dead_letters,
+    deferred,
+    effects,
     find,
     health,
+    operations,
     orphans,
     overview,
     references,
+    replay,
     sign_in,
     static_files,
     verification_sessions,
@@ -36,6 +42,12 @@ PAGES: tuple[ModuleType, ...] = (
     verification_sessions,
     orphans,
     health,
+    dead_letters,
+    deferred,
+    effects,
+    replay,
+    operations,
+    audit,
 )
 # What the top of a page leads to, in this order, of what there is.
 NAVIGATION = (

@@ -38,6 +38,15 @@ class NotConfirmed(Rejected):
     """What had to be typed to confirm an action was not typed."""
 
 
+class Refused(Rejected):
+    """An action was refused, and what is shown instead says more than a line can."""
+
+    def __init__(self, message: str, view: View) -> None:
+        """`view` is shown with its own status."""
+        super().__init__(message)
+        self.view = view
+
+
 class Busy(Transient):
     """The console has more to do than it may: try again in a moment."""
 
