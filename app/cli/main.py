@@ -17,6 +17,7 @@ from app.cli.doctor import doctor
 from app.cli.import_ import import_
 from app.cli.migrate import migrate
 from app.cli.notify import notify
+from app.cli.operations import operations
 from app.cli.orphans import orphans
 from app.cli.queue import queue
 from app.cli.references import references
@@ -44,6 +45,7 @@ for command in (
     status,
     queue,
     dlq,
+    operations,
     doctor,
     notify,
     backfill,
