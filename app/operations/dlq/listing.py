@@ -12,8 +12,8 @@ from app.queue.registry import PAGE, Place
 
 # Letters whose reasons are counted for one page, and letters that are read for one page of a
 # selection: 100,000 would take seconds, and what is found says how far it was looked.
-MAX_COUNTED = 5_000
-MAX_LOOKED = 2_000
+MAX_COUNTED = 2_000
+MAX_LOOKED = 1_000
 
 
 class Paged(Protocol[Job]):

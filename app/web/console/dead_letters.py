@@ -9,6 +9,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.routing import Route
 
+from app.domain.snapshot import SessionKey
 from app.domain.standing import ReferenceKey
 from app.operations.dlq.documents import counts_as_json, job_as_json
 from app.operations.dlq.listing import MAX_COUNTED, MAX_LOOKED, count, find_letters
@@ -28,6 +29,7 @@ from app.web.console.filters import (
     text_of,
 )
 from app.web.console.page import NotFound, View, page
+from app.web.console.verification_sessions import session_url
 
 PATH, PREVIEW = "/console/dead-letters", "/console/preview"
 TIMES = ("first_failed_at", "last_failed_at", "next_try_at")
@@ -131,6 +133,6 @@ def row_of(job: FailedJob, now: float) -> dict[str, Any]:
         "age": age_of(job, now),
         "livemode": livemode if "livemode" in payload else None,
         "session": session,
-        "session_url": session and f"/console/sessions/{quote(str(session), safe='')}",
+        "session_url": session and session_url(SessionKey(str(session), account, livemode)),
         "reference": reference and ReferenceKey(account, livemode, str(reference), purpose),
     }

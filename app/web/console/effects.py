@@ -9,10 +9,12 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.routing import Route
 
+from app.domain.snapshot import SessionKey
 from app.ledger.outbox import EffectPlace, OpenEffect, State, count_effects, list_effects
 from app.web.console.console import Console
 from app.web.console.filters import BadFilter, address, choice_in
 from app.web.console.page import View, page
+from app.web.console.verification_sessions import session_url
 
 PATH = "/console/effects"
 ROWS = 50
@@ -53,7 +55,7 @@ def _row_of(effect: OpenEffect, now: float) -> dict[str, Any]:
         "effect": effect,
         "late": now - effect.due,  # negative: it is not due yet
         "url": f"/console/dead-letters/{quote(effect.id, safe='')}",
-        "session_url": f"/console/sessions/{quote(effect.session_id, safe='')}",
+        "session_url": session_url(SessionKey(effect.session_id, effect.account, effect.livemode)),
     }
 
 
