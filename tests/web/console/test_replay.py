@@ -180,3 +180,21 @@ def test_an_operation_that_is_none_is_not_found(reader: Browser, operator: Brows
     assert reader.get("/console/operations/op_1").status_code == 404
     assert operator.post("/console/operations/op_1/stop").status_code == 404
     assert reader.get("/console/operations?before=%00").status_code == 400
+
+
+def test_an_operations_page_goes_on_by_itself_until_it_is_over(
+    deployment: Deployment, operator: Browser, console: Console
+) -> None:
+    bury_five(deployment)
+    id = started(operator)
+    page = f"/console/operations/{id}"
+    assert "data-again" in operator.get(page).text
+    console.stores.operations.claim("worker", 1)
+    console.stores.operations.change(id, "worker", 2, state="done", done=3, ended_at=2)
+    html = operator.get(page).text
+    assert "data-again" not in html
+    assert f"{page}/stop" not in html
+    assert 'max="3" value="3"' in html
+    answer = operator.post(f"{page}/stop")
+    assert answer.status_code == 409
+    assert "is over: done" in answer.text

@@ -26,6 +26,21 @@ window.addEventListener("pageshow", (event) => {
   for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
 });
 
+// What is under way is read again until it is over.
+const again = async (part) => {
+  const answer = await fetch(location.href).catch(() => null);
+  let next = part;
+  if (answer && answer.ok) {
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    next = page.getElementById(part.id);
+    if (!next) return; // the session has ended, and this is the page to sign in
+    if (part.contains(document.activeElement)) next = part; // nobody's button goes away
+    else part.replaceWith(next);
+  }
+  if ("again" in next.dataset) setTimeout(again, 3000, next);
+};
+for (const part of document.querySelectorAll("[data-again]")) setTimeout(again, 3000, part);
+
 // What is live: the server sends it as HTML. Only what differs is changed, so that it is read out once.
 const verdict = document.getElementById("verdict");
 if (verdict && window.EventSource) {
