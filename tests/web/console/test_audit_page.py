@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
 from app.web.console import audit
 from app.web.console.console import Console
+from tests.support.cli import Run
 from tests.support.deployment import Deployment, letter
 from tests.web.console.browser import Browser
+from tests.web.console.pages import commands
 
 PAGE = "/console/audit"
+
+
+@pytest.fixture
+def run(environment: Any, monkeypatch: Any, capsys: Any) -> Run:
+    """Runs `identity` beside the console."""
+    return commands(environment, monkeypatch, capsys)
 
 
 @pytest.fixture
@@ -45,6 +54,23 @@ def test_the_user_that_an_entry_is_about_leads_to_their_page(
 ) -> None:
     html = reader.get(f"{PAGE}?who=anna").text
     assert '/console/references/user-1?livemode=false">user-1</a>' in html.replace("&amp;", "&")
+
+
+@pytest.mark.parametrize(
+    ("query", "options"),
+    [
+        ("", ""),
+        ("?who=anna", "--who anna"),
+        ("?action=replay&who=", "--action replay"),
+        ("?who=ben&action=replay", "--who ben --action replay"),
+        ("?who=nobody", "--who nobody"),
+    ],
+)
+def test_the_json_is_what_the_command_gives(
+    entries: Console, reader: Browser, run: Run, query: str, options: str
+) -> None:
+    found = reader.get(f"{PAGE}.json{query}").json()
+    assert found == run("audit", "list", "--json", *options.split()).object
 
 
 def test_pages_are_followed_by_their_links(

@@ -10,11 +10,18 @@ import pytest
 from app.web.console import operations as operations_page
 from app.web.console.console import Console
 from tests.cli.dlq.letters import bury_five
+from tests.support.cli import Run
 from tests.support.deployment import Deployment, letter
 from tests.web.console.browser import Browser
-from tests.web.console.pages import fields_of
+from tests.web.console.pages import commands, fields_of
 
 PREVIEW, START = "/console/preview", "/console/operations/start"
+
+
+@pytest.fixture
+def run(environment: Any, monkeypatch: Any, capsys: Any) -> Run:
+    """Runs `identity` beside the console."""
+    return commands(environment, monkeypatch, capsys)
 
 
 def previewed(browser: Browser, **chosen: Any) -> dict[str, Any]:
@@ -43,6 +50,25 @@ def test_a_preview_shows_how_users_stand_now_and_would_stand_and_does_nothing(
     assert "/console/references/b" not in html
     assert "To start it needs the role operate." in html
     assert deployment.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("query", "options"),
+    [
+        ("kind=replay", "replay"),
+        ("kind=replay&reason=timed_out", "replay --reason timed_out"),
+        ("kind=discard&id=evt_1&id=evt_3", "discard evt_1 evt_3"),
+    ],
+)
+def test_a_previews_json_is_what_the_command_gives(
+    deployment: Deployment, reader: Browser, run: Run, query: str, options: str
+) -> None:
+    bury_five(deployment)
+    found = reader.get(f"{PREVIEW}.json?{query}").json()
+    told = run("operations", "start", *options.split(), "--dry-run", "--json").object
+    for one in (found, told):  # the time stands in its first part
+        one["digest"] = one["digest"].partition("_")[2]
+    assert found == told
 
 
 def test_what_was_previewed_becomes_an_operation_with_its_reason_and_rate(
@@ -145,7 +171,7 @@ def test_no_letters_leave_nothing_to_start(operator: Browser) -> None:
 
 
 def test_an_operation_is_shown_with_how_far_it_is_and_stopped(
-    deployment: Deployment, operator: Browser, reader: Browser, console: Console
+    deployment: Deployment, operator: Browser, reader: Browser, console: Console, run: Run
 ) -> None:
     bury_five(deployment)
     id = started(operator)
@@ -158,17 +184,18 @@ def test_an_operation_is_shown_with_how_far_it_is_and_stopped(
     assert "stopping" in operator.get(page).text
     (entry,) = console.stores.audit.page(None, 1)
     assert (entry.action, entry.target["operation"]) == ("stop_operation", id)
-    assert reader.get(f"{page}.json").json()["state"] == "stopping"
+    assert reader.get(f"{page}.json").json() == run("operations", "show", id, "--json").object
 
 
-def test_operations_are_listed_newest_first(
-    deployment: Deployment, operator: Browser, monkeypatch: pytest.MonkeyPatch
+def test_operations_are_listed_as_the_command_lists_them(
+    deployment: Deployment, operator: Browser, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bury_five(deployment)
     ids = {started(operator), started(operator)}
     html = operator.get("/console/operations").text
     assert all(f"/console/operations/{id}" in html for id in ids)
     found = operator.get("/console/operations.json").json()
+    assert found == run("operations", "list", "--json").object
     monkeypatch.setattr(operations_page, "ROWS", 1)
     newest = found["data"][0]["id"]
     assert f"/console/operations?before={newest}" in operator.get("/console/operations").text
