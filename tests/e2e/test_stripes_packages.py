@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +14,11 @@ import pytest
 import stripe
 
 from tests.e2e.parts import SECRETS, Product, running
+from tests.support.npm import install
 from tests.support.waiting import eventually
 
 NODE = Path(__file__).with_name("node")
 PAGE = Path(__file__).parents[2] / "docs/how-to/sessions.md"
-NPM_TIMEOUT = 120  # seconds
-# What npm says if there is no network, and so no fault of ours.
-NO_NETWORK = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT", "ENETUNREACH", "ENOTCACHED")
 
 
 @pytest.fixture(scope="module")
@@ -186,20 +183,7 @@ def test_pythons_package_names_the_connected_account(
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with Stripe's package for Node; what is installed is what the lock says."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
-    folder = tmp_path_factory.mktemp("node")
-    shutil.copytree(NODE, folder, dirs_exist_ok=True)
-    command = ["npm", "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
-    command += ["--prefer-offline"]
-    installed = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=NPM_TIMEOUT, check=False
-    )
-    if installed.returncode and any(code in installed.stderr for code in NO_NETWORK):
-        pytest.skip("npm cannot reach its registry")
-    assert installed.returncode == 0, installed.stderr
-    return folder
+    return install(NODE, tmp_path_factory.mktemp("node"))
 
 
 def run_node(node: Path, script: str, product: Product, **environment: str) -> str:

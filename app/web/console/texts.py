@@ -32,7 +32,8 @@ def age(seconds: float) -> str:
 def number(count: float, one: str = "", many: str = "") -> str:
     """A number with its unit: 1,234 users. `many` is the unit of all but 1, if it differs."""
     unit = one if count == 1 or not many else many
-    return f"{count:,} {unit}".strip()
+    whole = int(count) if count == int(count) else count
+    return f"{whole:,} {unit}".strip()
 
 
 def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:

@@ -1,0 +1,51 @@
+"""`python -m tests.console.screenshots FOLDER [PART OF A NAME]`: each page, theme and width."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from app.local.valkey import Valkey
+from tests.console import stock
+from tests.console.browser import LOOKS, Visitor, set_look, started
+from tests.console.pages import ADDRESSES, name_of
+from tests.console.site import REDACTOR, Site, opened
+from tests.support.stores import migrated_file
+
+TALLEST = 6_000  # pixels: a picture that is taller shows nothing more
+
+
+def take(site: Site, visitor: Visitor, folder: Path, part: str) -> None:
+    """A picture of each page whose name has the part in it."""
+    shown: dict[str, tuple[str | None, str]] = {"sign-in": (None, "/console/sign-in")}
+    shown |= {name_of(address): (REDACTOR, address) for address in ADDRESSES}
+    for name, (who, address) in shown.items():
+        if part not in name:
+            continue
+        with visitor.page(who) as page:
+            page.goto(address.format(**site.ids))
+            for look in LOOKS:
+                set_look(page, look)
+                height = int(page.evaluate("document.documentElement.scrollHeight"))
+                clip = {"x": 0, "y": 0, "width": look.width, "height": min(height, TALLEST)}
+                path = folder / f"{name}-{look.name}.png"
+                page.screenshot(path=path, full_page=True, clip=clip)  # type: ignore[arg-type]
+
+
+def main(folder: Path, part: str = "") -> None:
+    """Take all of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="console-") as name,
+        Valkey(Path(name) / "valkey", fsync="no") as valkey,
+        started() as browser,
+    ):
+        database = f"sqlite:///{migrated_file(Path(name))}"
+        with opened(Path(name), valkey.url, database) as site:
+            stock.fill(site)
+            take(site, Visitor(browser, site), folder, part)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])
