@@ -21,8 +21,9 @@ from app.web.callers import caller_in, is_refused
 from app.web.limits import Allowance
 
 _IN_SCOPE = "identity.audited"
-# Entries that are written at once: the endpoints need the other connections of the ledger.
-CONCURRENCY = 2
+# Entries that are written at once, each in a thread: more than all calls that there are at once, so
+# that while the ledger hangs, no answer waits for the entries of others.
+CONCURRENCY = 40
 # Calls that a token has no scope for, and how many more a second, have an entry each. What is
 # beyond that is counted like all that is refused: a leaked token must not fill the ledger.
 BURST, RATE = 20, 0.1

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import Engine, text
 
+from app.ledger.audit import Audit
 from app.ledger.counts import count_standings
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
@@ -77,6 +78,8 @@ def test_nothing_that_is_asked_all_the_time_grows_with_the_ledger(
         "the ledger's metrics": milliseconds(lambda: read_stats(years, NOW)),
         "a user by the documented join": milliseconds(lambda: join(years)),
         "orphans": milliseconds(lambda: ledger.orphans.list(True, 50)),
+        "the audit": milliseconds(lambda: Audit(years).page(None, 50)),
+        "the audit of one person": milliseconds(lambda: Audit(years).page(None, 50, "anna")),
     }
     parts = {
         "5,000 lines counted": milliseconds(lambda: count_standings(years, NOW)),
