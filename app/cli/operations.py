@@ -94,7 +94,9 @@ def stop(id: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(operation.as_json()))
     else:
-        click.echo(f"{id} stops; {operation.done} of {operation.total} are done.")
+        so_far = "" if operation.over else " so far"
+        done = f"{operation.done} of {operation.total} are done{so_far}"
+        click.echo(f"{id} is {operation.state}: {done}.")
 
 
 def _found(stores: Stores, id: str) -> Operation:

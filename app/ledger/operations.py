@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from sqlalchemy import Engine, and_, bindparam, insert, select, update
+from sqlalchemy import BigInteger, Engine, and_, bindparam, case, insert, select, update
 
 from app.ledger.engine import for_reading, translates_errors
 from app.ledger.operation_table import NAMING_A_USER, UNDER_WAY
@@ -51,10 +51,17 @@ CHANGE_OPERATION = (
     .where(and_(THIS_OPERATION, operations.c.holder == bindparam("by"), UNDER_WAY))
     .returning(operations.c.state)
 )
+# What nobody carries out, as while the workers are paused, is over at once; but a chunk that was
+# broken off has to be counted first.
+_NOBODYS = and_(operations.c.lease_until < bindparam("now"), operations.c.chunk_end.is_(None))
 STOP_OPERATION = (
     update(operations)
     .where(THIS_OPERATION, UNDER_WAY)
-    .values(state="stopping", updated_at=bindparam("now"))
+    .values(
+        state=case((_NOBODYS, "stopped"), else_="stopping"),
+        ended_at=case((_NOBODYS, bindparam("now", type_=BigInteger)), else_=None),
+        updated_at=bindparam("now"),
+    )
     .returning(operations)
 )
 # The row stays, and says what was done. One that is under way fails: it means nobody any more.
@@ -161,7 +168,10 @@ class Operations:
 
     @translates_errors
     def ask_to_stop(self, id: str, now: int) -> Operation | None:
-        """Have whoever carries it out stop; None if it is over, or there is none."""
+        """Have whoever carries it out stop; None if it is over, or there is none.
+
+        What nobody carries out is over at once.
+        """
         with self._engine.begin() as connection:
             row = connection.execute(STOP_OPERATION, {"operation": id, "now": now}).first()
         return None if row is None else _operation(row)

@@ -79,16 +79,17 @@ def start_operation(  # noqa: PLR0913 - as many as a person decides, and what is
 
 
 def stop_operation(stores: Stores, id: str, now: float) -> Operation:
-    """Have whoever carries it out stop: within seconds, and between two letters.
+    """Have whoever carries it out stop, within seconds; what nobody carries out is over at once.
 
     What was put back goes on. Raises Rejected if there is none, Conflict if it is over.
     """
-    found = stores.operations.ask_to_stop(id, int(now)) or stores.operations.get(id)
+    stopped = stores.operations.ask_to_stop(id, int(now))
+    if stopped is not None:
+        return stopped
+    found = stores.operations.get(id)
     if found is None:
         raise Rejected(f"there is no operation {id}")
-    if found.over:
-        raise Conflict("operation_over", f"{id} is over: {found.state}")
-    return found
+    raise Conflict("operation_over", f"{id} is over: {found.state}")
 
 
 def _check(selection: LetterSet, reason: str, rate: float | None) -> None:

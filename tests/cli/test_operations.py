@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -198,8 +199,17 @@ def test_follow_goes_on_until_it_is_over(
 def test_stop_asks_whoever_carries_it_out(deployment: Deployment, run: Run) -> None:
     deployment.bury(letter("evt_1"))
     operation = started(deployment)
-    assert run("stop", operation.id).out == f"{operation.id} stops; 0 of 1 are done.\n"
+    deployment.stores.operations.claim("a", int(time.time()))
+    told = f"{operation.id} is stopping: 0 of 1 are done so far.\n"
+    assert run("stop", operation.id).out == told
     assert run("stop", operation.id, "--json").object["state"] == "stopping"
+
+
+def test_what_nobody_carries_out_is_stopped_at_once(deployment: Deployment, run: Run) -> None:
+    deployment.bury(letter("evt_1"))
+    operation = started(deployment)
+    assert run("stop", operation.id).out == f"{operation.id} is stopped: 0 of 1 are done.\n"
+    assert run("stop", operation.id) == (1, "", f"{operation.id} is over: stopped\n")
     assert run("stop", "op_9") == (1, "", "there is no operation op_9\n")
 
 

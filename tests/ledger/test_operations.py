@@ -106,12 +106,27 @@ def test_whoever_carries_it_out_learns_that_it_is_to_stop(operations: Operations
     assert operations.change(operation().id, "a", NOW) == "stopping"
 
 
-def test_one_that_is_to_stop_is_claimed_too_so_that_it_ends(operations: Operations) -> None:
+@pytest.mark.parametrize("claimed", [False, True])
+def test_one_that_nobody_carries_out_is_stopped_at_once(
+    operations: Operations, claimed: bool
+) -> None:
     operations.add(operation())
-    operations.ask_to_stop(operation().id, NOW)
+    if claimed:
+        operations.claim("a", NOW)
+        operations.change(operation().id, "a", NOW, lease_until=0)
+    stopped = operations.ask_to_stop(operation().id, NOW)
+    assert stopped is not None
+    assert (stopped.state, stopped.ended_at) == ("stopped", NOW)
+    assert operations.claim("b", NOW + DAY) is None
+
+
+def test_one_whose_process_died_in_a_chunk_is_claimed_to_be_stopped(operations: Operations) -> None:
+    operations.add(operation(chunk_end=-1.5, chunk_size=3))
+    stopping = operations.ask_to_stop(operation().id, NOW)
     claimed = operations.claim("a", NOW)
+    assert stopping is not None
     assert claimed is not None
-    assert claimed.state == "stopping"
+    assert (stopping.state, stopping.ended_at, claimed.state) == ("stopping", None, "stopping")
 
 
 @pytest.mark.parametrize("state", ["done", "stopped", "failed"])

@@ -1,81 +1,23 @@
-"""An operation is carried out: in chunks, at its rate, by whoever is there, until it is stopped."""
+"""An operation is carried out: in chunks, at its rate, and until it is stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from app.domain.errors import QueueUnavailable
-from app.ledger.engine import LedgerBroken
-from app.ledger.operations import LEASE, Operation
 from app.operations import bulk_run as module
-from app.operations.bulk_run import Carrier
 from app.operations.bulk_selection import LetterSet
 from app.operations.bulk_start import stop_operation
 from app.operations.dlq import replay as replay_module
 from app.operations.show_reference import as_json
-from app.queue.pausing import pause, resume
+from tests.operations.bulk.carrying import Hands, bury, row
 from tests.operations.bulk.starting import EVENTS, meant, started
 from tests.support.deployment import Deployment, letter
 from tests.support.ledger import count_events
 from tests.support.places import counts, queued
 from tests.support.workers import NOW
-
-
-class Hands:
-    """A carrier whose time passes while it waits; `meanwhile` is what happens then."""
-
-    def __init__(self, deployment: Deployment, holder: str = "a", late: float = 0) -> None:
-        self.seconds = late
-        self.ending = False
-        worker = deployment.worker()
-        self.meanwhile: Callable[[], object] = worker.run_once
-        self.carrier = Carrier(
-            deployment.stores,
-            holder,
-            now=lambda: NOW + self.seconds,
-            clock=lambda: self.seconds,
-            wait=self._wait,
-        )
-
-    def also(self, happens: Callable[[], object]) -> None:
-        """The same meanwhile, and this after it."""
-        before = self.meanwhile
-
-        def both() -> None:
-            before()
-            happens()
-
-        self.meanwhile = both
-
-    def _wait(self, seconds: float) -> bool:
-        self.seconds += seconds
-        self.meanwhile()
-        return self.ending
-
-    def run(self) -> Operation:
-        found = self.carrier.run_once()
-        assert found is not None
-        return found
-
-
-@pytest.fixture
-def chunks_of_ten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a few letters are several chunks."""
-    monkeypatch.setattr(module, "CHUNK", {"replay": 10, "discard": 10})
-
-
-def bury(deployment: Deployment, number: int) -> None:
-    deployment.bury(*(letter(f"evt_{n}", reference=f"user-{n}") for n in range(number)))
-
-
-def row(deployment: Deployment, operation: Operation) -> Operation:
-    found = deployment.stores.operations.get(operation.id)
-    assert found is not None
-    return found
 
 
 def test_without_an_operation_nothing_is_done(deployment: Deployment) -> None:
@@ -216,86 +158,9 @@ def test_one_that_nobody_carries_out_is_stopped_without_doing_anything(
 ) -> None:
     bury(deployment, 3)
     operation = started(deployment)
-    stop_operation(deployment.stores, operation.id, NOW)
-    assert (Hands(deployment).run().state, len(deployment.dead)) == ("stopped", 3)
-
-
-@pytest.mark.usefixtures("chunks_of_ten")
-def test_a_process_that_ends_leaves_it_to_the_next_at_once(deployment: Deployment) -> None:
-    bury(deployment, 30)
-    operation = started(deployment, rate=10.0)
-    first = Hands(deployment)
-
-    def end() -> None:
-        first.ending = row(deployment, operation).done >= 10
-
-    first.also(end)
-    left = first.run()
-    assert (left.state, left.over) == ("running", False)
-    ended = Hands(deployment, "b", late=first.seconds).run()
-    assert (ended.state, ended.done, ended.gone) == ("done", 30, 0)
-    assert count_events(deployment.stores.engine) == 30
-
-
-@pytest.mark.usefixtures("chunks_of_ten")
-@pytest.mark.parametrize("kind", ["replay", "discard"])
-@pytest.mark.parametrize("after", [0, 4, 10])
-def test_what_a_process_did_before_it_was_killed_is_counted_and_done_once(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, kind: Any, after: int
-) -> None:
-    """It dies in its second chunk, when so many of its letters are done."""
-    bury(deployment, 30)
-    operation = started(deployment, kind=kind)
-    transition = getattr(deployment.events, kind)
-    calls: list[int] = []
-
-    class Killed(BaseException):
-        """As SIGKILL: nothing is written after it."""
-
-    def killed(ids: list[str]) -> int:
-        calls.append(len(ids))
-        if len(calls) == 2:
-            transition(ids[:after])
-            raise Killed
-        return int(transition(ids))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(deployment.events, kind, killed)
-        with pytest.raises(Killed):
-            Hands(deployment).run()
-    assert row(deployment, operation).done == 10
-    assert Hands(deployment, "b").carrier.run_once() is None  # its lease is not over
-    ended = Hands(deployment, "b", late=LEASE + 1).run()
-    assert (ended.state, ended.done, ended.gone) == ("done", 30, 0)
-    assert deployment.dead == set()
-
-
-def test_whose_lease_was_taken_writes_nothing_more(deployment: Deployment) -> None:
-    bury(deployment, 3)
-    operation = started(deployment)
-    hands = Hands(deployment)
-
-    def taken() -> None:
-        if hands.seconds < 2:
-            deployment.stores.operations.claim("b", int(NOW) + LEASE + 10)
-
-    hands.meanwhile = taken
-    assert not hands.run().over
-    assert row(deployment, operation).state == "running"
-    ended = Hands(deployment, "c", late=3 * LEASE).run()
-    assert (ended.state, ended.done) == ("done", 3)
-
-
-def test_while_the_workers_are_paused_it_is_left(deployment: Deployment) -> None:
-    bury(deployment, 3)
-    operation = started(deployment)
-    hands = Hands(deployment)
-    hands.meanwhile = lambda: pause(deployment.redis, reason="upgrade", by="anna", now=int(NOW))
-    assert not hands.run().over
-    assert row(deployment, operation).note == module.PAUSED
-    resume(deployment.redis)
-    ended = Hands(deployment, "b", late=hands.seconds).run()
-    assert (ended.state, ended.done, ended.note) == ("done", 3, "")
+    assert stop_operation(deployment.stores, operation.id, NOW).state == "stopped"
+    assert Hands(deployment).carrier.run_once() is None
+    assert len(deployment.dead) == 3
 
 
 def test_a_full_queue_is_emptied_first(
@@ -343,39 +208,6 @@ def test_that_no_worker_runs_is_told_and_no_more_is_put_back(
     hands.meanwhile = meanwhile
     assert hands.run().done == 30
     assert module.NO_WORKER in notes
-
-
-def test_while_redis_is_away_it_waits_and_says_why(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bury(deployment, 3)
-    operation = started(deployment)
-
-    def away(ids: list[str]) -> int:
-        raise QueueUnavailable("Redis at 127.0.0.1 is away")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(deployment.events, "replay", away)
-        with pytest.raises(QueueUnavailable):
-            Hands(deployment).run()
-    assert row(deployment, operation).note == "Redis at 127.0.0.1 is away"
-    ended = Hands(deployment, "b").run()
-    assert (ended.state, ended.done) == ("done", 3)
-
-
-def test_what_does_not_pass_with_time_ends_it_with_a_line(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bury(deployment, 3)
-    started(deployment, kind="discard")
-
-    def broken(*arguments: Any) -> None:
-        raise LedgerBroken("the ledger refuses a statement")
-
-    monkeypatch.setattr(deployment.ledger, "record_discarded", broken)
-    ended = Hands(deployment).run()
-    assert (ended.state, ended.note) == ("failed", "the ledger refuses a statement")
-    assert len(deployment.dead) == 3
 
 
 def test_no_more_is_done_than_was_agreed_to(deployment: Deployment) -> None:

@@ -147,9 +147,9 @@ def test_an_operation_is_asked_to_stop_and_what_is_over_cannot_be(deployment: De
     bury(deployment, 1)
     operation = started(deployment)
     operations = deployment.stores.operations
-    assert stop_operation(deployment.stores, operation.id, NOW).state == "stopping"
-    assert stop_operation(deployment.stores, operation.id, NOW).state == "stopping"
     operations.claim("a", int(NOW))
+    assert stop_operation(deployment.stores, operation.id, NOW).state == "stopping"
+    assert stop_operation(deployment.stores, operation.id, NOW).state == "stopping"
     operations.change(operation.id, "a", int(NOW), state="stopped", ended_at=int(NOW))
     with pytest.raises(Conflict, match="is over: stopped"):
         stop_operation(deployment.stores, operation.id, NOW)

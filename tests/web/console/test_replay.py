@@ -180,6 +180,7 @@ def test_an_operation_is_shown_with_how_far_it_is_and_stopped(
     for part in ("running", "mended", "0 letters", "as fast as the workers take them", "Reload"):
         assert part in html
     assert f'action="{page}/stop"' not in reader.get(page).text
+    console.stores.operations.claim("a worker", int(console.now()))
     assert operator.post(f"{page}/stop").headers["location"] == page
     assert "stopping" in operator.get(page).text
     (entry,) = console.stores.audit.page(None, 1)
