@@ -11,7 +11,7 @@ from app.domain.errors import Rejected, StoreFailure
 from app.domain.fields import ID, usable_reference
 from app.domain.snapshot import SessionKey
 from app.domain.standing import ReferenceKey
-from app.ledger.look_ups import LookUps
+from app.ledger.look_ups import MAX_FOUND, LookUps
 from app.operations.sweep import ask_stripe
 from app.queue.registry import queues_of
 from app.stores import Stores
@@ -90,6 +90,8 @@ def find(stores: Stores, query: str) -> Found:
     if ID.match(text):
         if text.startswith("vs_"):
             found.look("sessions", partial(_sessions, look_ups, text))
+            if not found.hits:
+                found.look("failed events of the session", partial(_held, stores, text))
         elif not text.startswith("vr_"):
             found.look("events", partial(_event, stores, look_ups, text))
             found.look("jobs in Redis", partial(_job, stores, text, known=bool(found.hits)))
@@ -144,6 +146,12 @@ def _sessions(look_ups: LookUps, id: str) -> list[Hit]:
         )
         for found in look_ups.sessions(id)
     ]
+
+
+def _held(stores: Stores, session_id: str) -> list[Hit]:
+    """The session's events that are dead or deferred."""
+    ids = sorted(stores.events.held_of([session_id]))
+    return [hit for id in ids[:MAX_FOUND] for hit in _job(stores, id, known=False)]
 
 
 def _references(look_ups: LookUps, wanted: Sequence[str]) -> list[Hit]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.benchmarks.bench import Bench, Cpu, cpu_now
 from tests.benchmarks.client import deliver_all
-from tests.benchmarks.databases import Database, temporary
+from tests.benchmarks.databases import Database, PostgresDatabase, temporary
 from tests.benchmarks.processes import START_WITHIN, Failed, Process, wait_until
 from tests.benchmarks.stripe_events import deliveries, openings
 from tests.benchmarks.valkey import Valkey
@@ -24,7 +24,7 @@ class Prepared:
     """What one size has: a queue so long, a ledger so large, and events for the users in it."""
 
     queue: Path
-    ledger: Database
+    ledger: PostgresDatabase
     events: Path
 
 
@@ -72,6 +72,7 @@ class Growth:
         self._memory("a finished event", size, store)
         if ledger.events() != size:
             raise Failed(f"{ledger.events()} of {size} events were applied")
+        ledger.execute("VACUUM ANALYZE")  # else the server begins it while we measure
         return Prepared(queue, ledger, events)
 
     def _memory(self, case: str, size: int, store: Valkey) -> None:

@@ -7,14 +7,17 @@ from dataclasses import replace
 import pytest
 
 from app.domain.errors import Misconfigured, Rejected
+from app.domain.event import SessionEvent
 from app.domain.standing import ReferenceKey
 from app.ledger.rows import Discarded
 from app.local.valkey import free_port
 from app.operations.find import Found, Hit, ask_for, find
 from app.queue.connection import open_redis
+from app.queue.model import event_job
 from app.stores import Stores
 from app.stripe.errors import SessionMissing
 from tests.support.account import Account
+from tests.support.events import event_body
 from tests.support.ledger import NOW, POLICY, observation
 from tests.support.places import claim_one, dead, new
 
@@ -78,6 +81,14 @@ def test_an_event_that_was_applied_a_moment_ago_is_found_once(stores: Stores) ->
     assert [hit.place for hit in find(stores, "evt_1").hits] == ["session"]
 
 
+def test_a_session_whose_events_have_all_died_leads_to_them(stores: Stores) -> None:
+    event = SessionEvent.parse(event_body(id="evt_1", session="vs_7"))
+    assert event is not None
+    stores.events.enqueue_all([event_job(event)])
+    stores.events.bury(claim_one(stores.events), "permanent_error", "Broken", "it broke")
+    assert hits(find(stores, "vs_7")) == [("dead_letters", "evt_1", "dead: permanent_error")]
+
+
 def test_a_discarded_event_says_so(stores: Stores) -> None:
     apply(stores)
     discarded = Discarded("evt_2", USER, "vs_1")
@@ -107,7 +118,11 @@ def test_what_can_name_nothing_is_looked_for_nowhere(stores: Stores, query: str)
 
 def test_nothing_found_says_where_it_was_looked_for(stores: Stores) -> None:
     assert find(stores, "evt_9").looked_at == ["events", "jobs in Redis", "references"]
-    assert find(stores, "vs_9").looked_at == ["sessions", "references"]
+    assert find(stores, "vs_9").looked_at == [
+        "sessions",
+        "failed events of the session",
+        "references",
+    ]
     assert find(stores, "vr_9").looked_at == ["references"]
 
 

@@ -51,7 +51,14 @@ class Find:
         found = find(self._stores, query)
         hits = [(hit, url_of(hit)) for hit in found.hits]
         alone = hits[0][1] if len(hits) == 1 and not found.away else None
-        extra = {"hits": hits, "can_ask": self._can_ask(found)}
+        named = urlencode({"reference": found.query})
+        a_user = found.query and not found.query.startswith(("evt_", *ASKED))
+        extra = {
+            "hits": hits,
+            "can_ask": self._can_ask(found),
+            "letters_url": f"/console/dead-letters?{named}" if a_user else None,
+            "deferred_url": f"/console/deferred?{named}",
+        }
         title = f"Find {found.query[:MAX_TITLE]}" if found.query else "Find"
         return View("find.html", title, found.as_json(), extra, location=alone or "")
 

@@ -12,12 +12,13 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from app.domain.errors import Rejected
+from app.web.body import BodyTooLarge, BodyTooSlow
 from app.web.console.answers import failed, in_thread, not_signed_in, shown
 from app.web.console.auditing import audit
 from app.web.console.console import Console
 from app.web.console.forms import Form, read_form
 from app.web.console.people import Person, Role, RoleMissing, person_of, remember_person
-from app.web.console.protection import CrossSite, refuse_cross_site
+from app.web.console.protection import refuse_cross_site
 from app.web.console.views import Done, NotConfirmed, NotFound, Refused, View
 
 __all__ = [
@@ -178,11 +179,11 @@ async def _admit(console: Console, request: Request, person: Person, name: str, 
         refuse_cross_site(request)
         if person.role < role:
             raise RoleMissing(f"your role is {person.role}, and this needs {role}")
-    except (CrossSite, RoleMissing):
+        return await read_form(request)
+    except (Rejected, BodyTooLarge, BodyTooSlow):
         work = partial(audit, console, person, name, _ids_in(request), "refused")
         await in_thread(console.acting, work)
         raise
-    return await read_form(request)
 
 
 def _ids_in(request: Request) -> dict[str, str]:

@@ -31,7 +31,7 @@ from app.web.console.forms import Form
 from app.web.console.page import action, confirmed, page
 from app.web.console.people import Person, Role
 from app.web.console.templating import reference_url
-from app.web.console.verification_sessions import action_url, session_url
+from app.web.console.verification_sessions import action_url, failed_events, session_url
 from app.web.console.views import Done, NotFound, View
 from app.web.parameters import BadParameter
 from app.web.references import account_of, livemode_in, purpose_in
@@ -159,8 +159,10 @@ class References:
             key.reference, account=key.account, livemode=key.livemode
         )
         others = [key._replace(purpose=one) for one in purposes if one != key.purpose]
+        shown = record.sessions[:SHOWN_SESSIONS]
         return {
             "key": key,
+            "jobs": failed_events(self._stores, [session.id for session in shown]),
             "status": status_in_words(standing.status),
             "next_step": next_step_in_words(standing.next_step),
             "attempts": attempts_in_words(standing, self._stores.settings.max_attempts),

@@ -28,8 +28,9 @@ from app.web.console import (
     static_files,
     verification_sessions,
 )
-from app.web.console.answers import failed
+from app.web.console.answers import failed, not_signed_in
 from app.web.console.console import Console
+from app.web.console.people import RoleMissing
 from app.web.console.protection import ProtectedAnswers
 
 # The modules of the pages, each with its `routes`.
@@ -96,9 +97,17 @@ class ConsoleRoutes(BaseRoute):
         try:
             await self._router(scope, receive, send)
         except HTTPException as failure:
-            request = Request(scope, receive)
-            answer: Response = failed(self.console, request, failure)
+            answer = self._not_routed(Request(scope, receive), failure)
             await answer(scope, receive, send)
+
+    def _not_routed(self, request: Request, failure: HTTPException) -> Response:
+        """404 or 405, for whoever is signed in: a stranger is not told which pages there are."""
+        try:
+            if self.console.people.of(request) is None:
+                return not_signed_in(self.console, request, as_json=False)
+        except RoleMissing as missing:
+            return failed(self.console, request, missing)
+        return failed(self.console, request, failure)
 
 
 def open_console(settings: Settings, now: Callable[[], float]) -> ConsoleRoutes:

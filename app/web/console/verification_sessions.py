@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +19,7 @@ from app.domain.snapshot import SessionKey
 from app.ledger.look_ups import LookUps
 from app.operations.cancel_session import cancel_session
 from app.operations.show_reference import session_as_json
+from app.stores import Stores
 from app.web.console.console import Console
 from app.web.console.forms import Form
 from app.web.console.page import action, confirmed, page
@@ -25,6 +27,7 @@ from app.web.console.people import Person, Role
 from app.web.console.views import Done, NotFound, View
 from app.web.references import account_of, livemode_in
 
+MAX_JOBS = 50  # that a page names
 DONE = {
     "canceled": "The session is canceled.",
     "written": "The session counts for this user now, and Stripe knows it too.",
@@ -90,7 +93,7 @@ class VerificationSessionPages:
         extra = {
             "key": key,
             "reference": reference_of(session),
-            "jobs": self._jobs_of(key),
+            "jobs": failed_events(self._stores, [key.id]),
             "action_url": partial(action_url, session_url(key)),
             "done": DONE.get(request.query_params.get("done", "")),
             "open": session.status == "requires_input",
@@ -118,14 +121,17 @@ class VerificationSessionPages:
         livemode = livemode_in(query, self._stores.settings.livemode)
         return SessionKey(id, account_of(request, query), livemode)
 
-    def _jobs_of(self, key: SessionKey) -> list[tuple[str, str]] | None:
-        """Its events that are dead (`failed`) or deferred (`scheduled`); None: Redis is away."""
-        events = self._stores.events
-        try:
-            states = events.statuses(list(events.held_of([key.id])))
-        except StoreFailure:
-            return None
-        return [(id, state) for id, state in states.items() if state is not None]
+
+def failed_events(stores: Stores, session_ids: Sequence[str]) -> list[tuple[str, str]] | None:
+    """The sessions' events that are dead (`failed`) or deferred (`scheduled`), each once.
+
+    None if Redis is away, where the ledger's part of a page is shown all the same.
+    """
+    try:
+        states = stores.events.statuses(list(stores.events.held_of(session_ids))[:MAX_JOBS])
+    except StoreFailure:
+        return None
+    return [(id, state) for id, state in states.items() if state is not None]
 
 
 def _document(session: Session, *, missing: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Callable
 
 from sqlalchemy import Engine, text
@@ -18,6 +19,8 @@ from app.web.console.streams import stream
 
 PLANTED = "<script>alert('PLANTED')</script>"
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+
+closed = threading.Event()
 
 
 def routes(console: Console) -> list[Route]:
@@ -71,6 +74,10 @@ def press(request: Request, form: Form, person: Person) -> Done:
 
 
 async def ticks(request: Request, person: Person) -> AsyncGenerator[str, None]:
-    """One event, and then nothing for ever."""
-    yield f"data: {person.name}\n\n"
-    await asyncio.Event().wait()
+    """One event, and then nothing for ever; `closed` is set when it is not followed any more."""
+    closed.clear()
+    try:
+        yield f"data: {person.name}\n\n"
+        await asyncio.Event().wait()
+    finally:
+        closed.set()

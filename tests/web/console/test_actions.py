@@ -129,10 +129,11 @@ def test_what_has_to_be_typed_is_asked_for(operator: Browser) -> None:
     assert operator.post(PRESS, reason="because", number="37", confirm=" 37 ").status_code == 303
 
 
-def test_a_form_is_read_no_further_than_its_limit(operator: Browser) -> None:
+def test_a_form_is_read_no_further_than_its_limit(console: Console, operator: Browser) -> None:
     answer = operator.post(PRESS, reason="x" * MAX_FORM)
     assert answer.status_code == 413
     assert answer.headers["connection"] == "close"
+    assert [entry.result for entry in audited(console)] == ["refused"]
 
 
 @pytest.mark.parametrize("body", [b"%ff=1", b"\xff=1", b"&".join([b"a=1"] * 1_001)])

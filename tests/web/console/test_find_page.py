@@ -74,6 +74,8 @@ def test_nothing_found_says_where_it_was_looked_for(reader: Browser, query: str)
     assert "Nothing found" in page
     assert "Looked at:" in page
     assert "<script>alert" not in page
+    letters = "/console/dead-letters?reference=" in page
+    assert letters is not query.startswith(("evt_", "vs_"))
 
 
 def test_stripe_is_offered_for_sessions_and_reports_alone(operator: Browser) -> None:

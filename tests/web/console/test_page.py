@@ -59,6 +59,12 @@ def test_who_is_not_signed_in_is_led_to_the_sign_in_page_and_back(client: TestCl
     )
 
 
+def test_a_stranger_is_not_told_which_pages_there_are(client: TestClient) -> None:
+    stranger = Browser(client)
+    for path in ("/console/probe/1", "/console/nowhere", "/console/probe/1/press"):
+        assert stranger.get(path).status_code == 303, path
+
+
 def test_json_is_refused_to_who_is_not_signed_in(client: TestClient) -> None:
     stranger = Browser(client)
     answer = stranger.get("/console/probe/1.json")

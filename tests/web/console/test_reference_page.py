@@ -12,6 +12,7 @@ from app.operations.backfilled import KEY as BACKFILLED
 from app.web.console.console import Console
 from tests.support.account import KEY, Account
 from tests.support.ledger import NOW, POLICY, life, observation
+from tests.support.places import dead
 from tests.web.console.browser import Browser
 
 PAGE = "/console/references/user_1"
@@ -67,6 +68,14 @@ def test_while_redis_is_away_the_ledgers_part_is_shown(
     answer = reader.get(PAGE)
     assert answer.status_code == 200
     assert "by an event" in answer.text
+
+
+def test_events_of_the_user_that_failed_are_a_link_away(reader: Browser, console: Console) -> None:
+    apply(console, *life())
+    dead(console.stores.events, "evt_dead")
+    console.stores.redis.sadd("identity:by_session:events:vs_1", "evt_dead")
+    (path,) = links(reader.get(PAGE).text, 'href="/console/dead-letters/')
+    assert reader.get(f"/console/dead-letters/{path}").status_code == 200
 
 
 def raising_os_error(*_: object) -> None:
