@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from app.domain.errors import Rejected
-from app.domain.fields import ACCOUNT_PATH
+from app.domain.fields import ACCOUNT_PATH, ID
 from app.domain.snapshot import SessionKey
 from app.operations.find import Found, Hit, ask_for, find
 from app.web.console.console import Console
@@ -30,7 +30,7 @@ def routes(console: Console) -> list[Route]:
     """The page, and the question to Stripe that it offers."""
     pages = Find(console)
     return [
-        action(console, "/find/ask", "find_at_stripe", pages.ask, role=Role.OPERATE),
+        action(console, "/find/{id}/ask", "find_at_stripe", pages.ask, role=Role.OPERATE),
         *page(console, "/find", pages.read),
     ]
 
@@ -68,18 +68,18 @@ class Find:
         Raises NotFound if it knows nothing of it, Rejected for an account that cannot be one, and
         what `ask_for` does.
         """
-        id, account = form["id"].strip(), form.get("account", "").strip()
+        id, account = request.path_params["id"], form.get("account", "").strip()
         if account and not ACCOUNT_PATH.match(account):
             raise Rejected("an account has to be an acct_… id, or a path of them")
         session = ask_for(self._stores, id, account, self._console.now())
         if session is None:
             raise NotFound("Stripe does not know it, in the account and mode that were asked")
         key = SessionKey(session, account, self._stores.settings.livemode)
-        target = {"id": id, "session_id": session, "account": account}
-        return Done(session_url(key), target)
+        return Done(session_url(key), {"session_id": session, "account": account})
 
     def _can_ask(self, found: Found) -> bool:
-        return not found.hits and found.query.startswith(ASKED) and self._stores.stripe is not None
+        an_id = ID.match(found.query) is not None and found.query.startswith(ASKED)
+        return an_id and not found.hits and self._stores.stripe is not None
 
 
 def url_of(hit: Hit) -> str | None:

@@ -8,14 +8,13 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from app.domain.errors import Rejected
-from app.domain.snapshot import SessionKey
 from app.operations.claim_orphan import Claims, metadata_key_of, summary
 from app.operations.orphan_page import orphan_page
 from app.web.console.console import Console
 from app.web.console.forms import Form
 from app.web.console.page import action, confirmed, page
 from app.web.console.people import Person, Role
-from app.web.console.verification_sessions import session_target, session_url
+from app.web.console.verification_sessions import session_in, session_target, session_url
 from app.web.console.views import Done, View
 from app.web.references import livemode_in
 
@@ -26,7 +25,7 @@ def routes(console: Console) -> list[Route]:
     """The list, and the claim of a session, which stands on the session's page."""
     pages = Orphans(console)
     return [
-        action(console, "/orphans/claim", "claim", pages.claim, role=Role.OPERATE),
+        action(console, "/sessions/{session_id}/claim", "claim", pages.claim, role=Role.OPERATE),
         *page(console, "/orphans", pages.read),
     ]
 
@@ -67,11 +66,7 @@ class Orphans:
 
         Raises NotConfirmed, Rejected if it does not count for them, and the ledger's errors.
         """
-        session = SessionKey(
-            form["session"],
-            form.get("account", ""),
-            livemode_in(form, self._stores.settings.livemode),
-        )
+        session = session_in(request, self._stores.settings)
         reference = form["reference"].strip()
         confirmed(form, reference)
         claims = Claims(

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.routing import Route
 
+from app.configuration.settings import Settings
 from app.domain.attempts import each_once
 from app.domain.errors import Rejected, StoreFailure
 from app.domain.fields import ID
@@ -86,7 +87,7 @@ class VerificationSessionPages:
 
         Raises NotFound, BadParameter and the ledger's errors.
         """
-        key = self._key_in(request)
+        key = session_in(request, self._stores.settings)
         session = self._stores.ledger.read_session(key)
         if session is None:
             raise NotFound("no session of this id is known in this mode and account")
@@ -105,7 +106,7 @@ class VerificationSessionPages:
 
     def cancel(self, request: Request, form: Form, person: Person) -> Done:
         """Cancel the session at Stripe. Raises NotConfirmed, Misconfigured, StripeFailure."""
-        key = self._key_in(request)
+        key = session_in(request, self._stores.settings)
         confirmed(form, "cancel")
         self._stores.require_stripe()
         if key.livemode != self._stores.settings.livemode:
@@ -113,13 +114,14 @@ class VerificationSessionPages:
         cancel_session(self._stores, key, self._console.now())
         return Done(session_url(key, done="canceled"), session_target(key))
 
-    def _key_in(self, request: Request) -> SessionKey:
-        id: str = request.path_params["session_id"]
-        if not ID.match(id):
-            raise NotFound("that is not the id of a session")
-        query = request.query_params
-        livemode = livemode_in(query, self._stores.settings.livemode)
-        return SessionKey(id, account_of(request, query), livemode)
+
+def session_in(request: Request, settings: Settings) -> SessionKey:
+    """The session that the address names. Raises NotFound, BadParameter."""
+    id: str = request.path_params["session_id"]
+    if not ID.match(id):
+        raise NotFound("that is not the id of a session")
+    query = request.query_params
+    return SessionKey(id, account_of(request, query), livemode_in(query, settings.livemode))
 
 
 def failed_events(stores: Stores, session_ids: Sequence[str]) -> list[tuple[str, str]] | None:

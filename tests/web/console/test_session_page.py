@@ -87,7 +87,7 @@ def test_stripe_is_asked_about_an_orphan(
     apply(console, observation("requires_input", 100, session=session, reference=None))
     account.sandbox.submit(session, "verified")
     assert "Ask Stripe now" in operator.get(f"/console/sessions/{session}").text
-    answer = operator.post("/console/find/ask", id=session, account="")
+    answer = operator.post(f"/console/find/{session}/ask", account="")
     assert "verified" in operator.get(answer.headers["location"]).text
 
 
@@ -126,8 +126,8 @@ def test_an_orphan_is_claimed_for_a_user(
 ) -> None:
     session = account.open(reference=None)
     apply(console, observation("requires_input", 100, session=session, reference=None))
-    form = {"session": session, "livemode": "false", "account": ""}
-    answer = operator.post("/console/orphans/claim", **form, reference=" user_1", confirm="user_1")
+    path = f"/console/sessions/{session}/claim?livemode=false"
+    answer = operator.post(path, reference=" user_1", confirm="user_1")
     page = operator.get(answer.headers["location"]).text
     assert "The session counts for this user now, and Stripe knows it too." in page
     assert account.status("user_1") == "requires_input"
@@ -141,8 +141,8 @@ def test_an_orphan_is_claimed_for_nobody_else(
     operator: Browser, console: Console, reference: str, confirm: str
 ) -> None:
     (session,) = orphans(console, 1)
-    form = {"session": session, "livemode": "false", "account": ""}
-    answer = operator.post("/console/orphans/claim", **form, reference=reference, confirm=confirm)
+    path = f"/console/sessions/{session}/claim"
+    answer = operator.post(path, reference=reference, confirm=confirm)
     assert answer.status_code == 400
     assert [one.id for one in console.stores.ledger.orphans.list(False, 2)] == [session]
 
@@ -151,7 +151,10 @@ def test_a_session_that_counts_for_another_cannot_be_claimed(
     operator: Browser, console: Console
 ) -> None:
     apply(console, observation("verified", 100))
-    form = {"session": "vs_1", "livemode": "false", "reference": "user_2", "confirm": "user_2"}
-    answer = operator.post("/console/orphans/claim", **form)
+    path = "/console/sessions/vs_1/claim"
+    answer = operator.post(path, reference="user_2", confirm="user_2")
     assert answer.status_code == 400
     assert "names another reference already" in answer.text
+    (entry,) = console.stores.audit.page(None, 1)
+    assert (entry.action, entry.result) == ("claim", "refused")
+    assert entry.target["session_id"] == "vs_1"
