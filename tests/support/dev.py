@@ -59,23 +59,31 @@ class Dev:
 @contextmanager
 def dev(folder: Path, *options: str, **environment: str) -> Iterator[Dev]:
     """`dev` in the folder, with these options and nothing of this machine's environment."""
-    with subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "app", "dev", "--folder", str(folder), *options],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    ) as process:
-        found = Dev(process, folder)
-        reader = threading.Thread(target=found.read, daemon=True)
-        reader.start()
+    )
+    assert process.stdout is not None
+    found = Dev(process, folder)
+    reader = threading.Thread(target=found.read, daemon=True)
+    reader.start()
+    try:
+        yield found
+    finally:
         try:
-            yield found
-        finally:
             if process.poll() is None:
                 found.stop(signal.SIGINT)
-            reader.join(5)
+        finally:
+            process.kill()
+            process.wait(10)
+            reader.join(10)
+            # Not while it is read: closing would wait for the reader, and no signal ends that.
+            assert not reader.is_alive(), "what `dev` has started holds its output open"
+            process.stdout.close()
 
 
 def told_commands(text: str) -> list[list[str]]:
