@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -155,3 +157,26 @@ def test_a_server_that_stops_ends_its_streams(environment: dict[str, str], redis
     assert b"text/event-stream" in came
     assert came.endswith(b"0\r\n\r\n")
     assert seconds < 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("concurrency", ["1", "2"])
+def test_sigterm_ends_a_process_with_viewers_within_two_seconds(
+    environment: dict[str, str], redis: Redis, tmp_path: Path, concurrency: str
+) -> None:
+    settings = {**environment, "CONSOLE_USERS": CONSOLE_USERS, "WEB_CONCURRENCY": concurrency}
+    people = Console.of(Settings.from_environment(settings), now=time.time).people
+    cookie = ("Cookie", f"{COOKIE}={people.sessions.cookie_of('reader')}")
+    with running(tmp_path, **settings) as web, ExitStack() as viewers:
+        for _ in range(10):
+            viewer = viewers.enter_context(web.connect())
+            viewer.sendall(request("GET", "/console/live", b"", cookie))
+            came = b""
+            while b"event: overview" not in came:
+                came += viewer.recv(4096)
+            assert came.startswith(b"HTTP/1.1 200 OK\r\n")
+        begun = time.monotonic()
+        web.signal_all()
+        assert web.process.wait(10) in (0, -signal.SIGTERM)
+        assert time.monotonic() - begun < 2
+        assert "Traceback" not in web.log.read_text()
