@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from app.cli.dev_env import env, folder_option
-from app.cli.dev_text import what_to_try
+from app.cli.dev_text import CONSOLE_PASSWORD, CONSOLE_PERSON, what_to_try
 from app.cli.dev_trigger import trigger
 from app.cli.output import say, say_if_heard
 from app.configuration.settings import Settings
@@ -75,13 +75,15 @@ def dev(
     try:
         with _named_faults(folder):
             _keep_to_owner(folder)
+            secrets = _secrets(folder)
             stack = Stack(
                 folder.resolve(),
-                _secrets(folder),
+                secrets,
                 web_port=_choose("web", port, WEB_PORT),
                 sandbox_port=None if own_stripe else _choose("sandbox", sandbox_port, SANDBOX_PORT),
                 valkey_port=_choose("Valkey", valkey_port, VALKEY_PORT),
                 own_stripe=own_stripe,
+                extra=_console(secrets),
             )
             was_up = _run(stack, stop)
     except KeyboardInterrupt:
@@ -103,7 +105,7 @@ def _run(stack: Stack, stop: StopRequest) -> bool:
     with stack:
         try:
             stack.start(lambda what: say(f"starting {what} …"))
-            _write_header(stack)
+            _write_private_files(stack)
             with published(stack):
                 say(what_to_try(stack, stack.folder / HEADER))
                 was_up = True
@@ -191,6 +193,19 @@ def _secrets(folder: Path) -> Secrets:
     return secrets
 
 
-def _write_header(stack: Stack) -> None:
-    """Keep what curl sends as its token in a file: others can read a command line."""
-    write_private(stack.folder / HEADER, f"Authorization: Bearer {stack.secrets.api_token}\n")
+def _console(secrets: Secrets) -> dict[str, str]:
+    """The settings of the console: for one person, who comes without TLS."""
+    from app.configuration.passwords import hash_password  # no other command needs what it imports
+
+    person = f"{CONSOLE_PERSON}:redact:{hash_password(secrets.api_token)}"
+    return {"CONSOLE_USERS": person, "CONSOLE_INSECURE_COOKIE": "1"}
+
+
+def _write_private_files(stack: Stack) -> None:
+    """Keep what curl sends as its token in a file, as others can read a command line.
+
+    And the console's password, so that it stands in no terminal.
+    """
+    token = stack.secrets.api_token
+    write_private(stack.folder / HEADER, f"Authorization: Bearer {token}\n")
+    write_private(stack.folder / CONSOLE_PASSWORD, f"{token}\n")

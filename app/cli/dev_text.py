@@ -10,6 +10,8 @@ from app.local.stack import ROOT, Stack
 from app.stripe.signatures import WEBHOOK_PATH
 
 FOLDER = ROOT / ".data"
+# Who may sign in to the console, and the file with the password.
+CONSOLE_PERSON, CONSOLE_PASSWORD = "dev", "console-password"
 
 
 def this_command(folder: Path) -> str:
@@ -41,12 +43,20 @@ def _listen(stack: Stack) -> str:
     return f"stripe listen --forward-to {stack.web.removeprefix('http://')}{WEBHOOK_PATH}"
 
 
+def _console(stack: Stack) -> str:
+    return (
+        f"  console    {stack.web}/console/   "
+        f"name: {CONSOLE_PERSON}; password: in {stack.folder / CONSOLE_PASSWORD}"
+    )
+
+
 def _with_own_account(stack: Stack, token: str) -> str:
     asked = (
         "asked" if "STRIPE_API_KEY" in (stack.own_stripe or {}) else "not asked: no STRIPE_API_KEY"
     )
     return f"""
   web        {stack.web}            logs and data in {stack.folder}
+{_console(stack)}
   Stripe     your account in test mode, {asked}
   Redis      {stack.valkey.url}
   ledger     {stack.database_url}
@@ -68,6 +78,7 @@ def _with_sandbox(stack: Stack, token: str) -> str:
     web, dev = stack.web, this_command(stack.folder)
     return f"""
   web        {web}            logs and data in {stack.folder}
+{_console(stack)}
   sandbox    {stack.sandbox}        a local Stripe Identity
   Redis      {stack.valkey.url}
   ledger     {stack.database_url}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 from collections.abc import Iterable
@@ -37,6 +38,7 @@ def test_the_printed_commands_work_and_the_next_start_finds_the_data_again(tmp_p
         assert session["client_reference_id"] == "user_1"
         assert do(submit, vs=session["id"]).ok
         eventually(lambda: stands(do(read)) == "verified", 30)
+        assert "Users are being verified" in first_page_of_the_console(told, folder)
         secrets = (folder / "secrets.json").read_text("utf-8")
         assert_kept_to_the_owner(folder, json.loads(secrets).values(), told)
         # An impatient person: what stops in order goes on stopping.
@@ -55,6 +57,19 @@ def test_the_printed_commands_work_and_the_next_start_finds_the_data_again(tmp_p
         eventually(lambda: stands(do(for_user_2(read))) == "verified", 30)
         assert second.stop(signal.SIGTERM) == 0
     assert processes_in(folder) == []
+
+
+def first_page_of_the_console(told: str, folder: Path) -> str:
+    """The title of what one sees who signs in as the printed lines say."""
+    found = re.search(r"console +(http\S+/console/) +name: (\S+); password: in (\S+)", told)
+    assert found is not None
+    address, name, file = found.groups()
+    assert Path(file).parent == folder
+    with requests.Session() as browser:
+        browser.headers["Sec-Fetch-Site"] = "same-origin"
+        fields = {"name": name, "password": Path(file).read_text("utf-8").strip()}
+        page = browser.post(address + "sign-in", fields, timeout=10)
+    return page.text.partition("</title>")[0]
 
 
 def assert_kept_to_the_owner(folder: Path, secrets: Iterable[str], told: str) -> None:
