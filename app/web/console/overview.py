@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from app.domain.funnel import Funnel
-from app.domain.standing import ReferenceKey, Standing
+from app.domain.standing import ReferenceKey
 from app.ledger.week import Week
-from app.operations.dlq.preview import Preview
+from app.operations.dlq.preview import Preview, in_words
 from app.operations.overview import needs
 from app.operations.overview.needs import NAMES, Need
 from app.operations.overview.overview import Hit, Overview
@@ -63,13 +63,14 @@ class FirstPage:
     def read(self, request: Request) -> View:
         """The page."""
         live, rest = self._overview.live(), self._overview.rest()
+        told = (live.facts.redis_fault, live.facts.ledger_fault)  # by the verdict
         extra = {
             "live": live,
             "livemode": self._overview.livemode,
             "session_url": session_url,
             "needs": [_Shown.of(need) for need in rest.needs],
             "hit": None if rest.hit is None else _Users.of(rest.hit),
-            "faults": rest.faults,
+            "faults": [fault for fault in rest.faults if fault not in told],
             "week": rest.week,
             "charts": [] if rest.week is None else _charts(rest.week),
         }
@@ -135,15 +136,7 @@ class _Users(NamedTuple):
 
 def _user(one: Preview) -> _User:
     reference = ReferenceKey(one.account, one.livemode, str(one.reference), one.purpose)
-    return _User(reference, one.letters, _words(one.before), _words(one.after), one.changes)
-
-
-def _words(standing: Standing | None) -> str:
-    """`requires_input, retry`: a standing, and what is asked of the person."""
-    if standing is None:
-        return "not known"
-    step = "" if standing.next_step == "none" else f", {standing.next_step}"
-    return f"{standing.status}{step}"
+    return _User(reference, one.letters, in_words(one.before), in_words(one.after), one.changes)
 
 
 class _Bar(NamedTuple):

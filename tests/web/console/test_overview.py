@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 
+from app.domain.durations import DAY
+from app.domain.snapshot import SessionKey
 from app.ledger.counts import count_standings
 from app.local.valkey import free_port
 from app.web.console.console import Console
@@ -94,6 +98,33 @@ def test_what_needs_a_person_has_its_users_and_one_action(
     (row,) = [row for row in Parts(page).rows if row.startswith("dead letters")]
     assert row.startswith("dead letters permanent_error 1 1")
     assert "/console/dead-letters?queue=events&amp;reason=permanent_error" in page
+
+
+def test_every_link_of_what_needs_a_person_leads_somewhere(
+    reader: Browser, console: Console
+) -> None:
+    ledger, now = console.stores.ledger, int(time.time())
+    for seen in (
+        observation("processing", now, reference=None, session="vs_1"),
+        observation("requires_input", now, session="vs_2", error="selfie_manipulated"),
+        observation("canceled", now - 9 * DAY, session="vs_3", redaction="processing"),
+    ):
+        ledger.apply([seen], policy=None, now=now)
+    ledger.polling.mark_missing(SessionKey("vs_1", "", False), now)
+    for _ in range(2):
+        count_standings(console.stores.engine, now)
+    bury(console, "user-1")
+    queue = console.stores.events
+    queue.enqueue(letter("evt_2"))
+    (claimed,) = queue.claim("token", 60, 1)
+    assert queue.retry_later(claimed, 600, "Busy", "for now")
+    page = reader.get("/console/").text
+    links = set(
+        re.findall(r'href="([^"]+)"', page[page.index("<h2>Needs") : page.index("</table>")])
+    )
+    assert len(links) == 6
+    for link in links:
+        assert reader.get(unescape(link)).status_code == 200, link
 
 
 def test_who_is_hit_is_shown_as_they_stand_and_would_after_a_replay(
