@@ -149,7 +149,7 @@ def _row_of(one: Preview) -> dict[str, Any]:
         else ReferenceKey(one.account, one.livemode, reference, one.purpose),
         "mode": mode_name(one.livemode),
         "letters": one.letters,
-        "before": in_words(one.before),
-        "after": in_words(one.after),
+        "before": in_words(one.before) if one.before else "none",
+        "after": in_words(one.after) if one.after else "none",
         "changes": one.changes,
     }

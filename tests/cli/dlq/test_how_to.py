@@ -1,4 +1,4 @@
-"""`docs/how-to/replay.md`: every command of it works."""
+"""`docs/how-to/replay.md`: every `dlq` command of it works."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMMANDS = sorted(
         line.removeprefix("python -m app dlq ")
         for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
         for line in block.splitlines()
-        if line != "python -m app doctor"
+        if line.startswith("python -m app dlq ")
     }
 )
 
