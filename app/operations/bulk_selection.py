@@ -16,6 +16,8 @@ from app.queue.dead_letters import DeadLetter, DeadLetters
 
 # Letters that an operation may name by id; more are meant by a filter.
 MAX_IDS = 1_000
+MAX_SECONDS = 10**11  # greater than any moment
+NO_DIGEST = "the digest is not one that a preview has given"
 EVERY_LETTER = Selection()
 FILTERS = frozenset(field.name for field in fields(Selection))
 
@@ -42,6 +44,8 @@ class LetterSet:
     @classmethod
     def from_json(cls, queue: str, found: Mapping[str, Any]) -> LetterSet:
         """What `as_json` gave. Raises Rejected for conditions that this release does not know."""
+        if found.get("forgotten"):
+            raise Rejected("the user whose letters were chosen has been forgotten")
         unknown = found.keys() - FILTERS - {"ids"}
         if unknown:
             raise Rejected(f"this release does not know the filter {', '.join(sorted(unknown))}")
@@ -88,9 +92,12 @@ class Pin(NamedTuple):
         """Raises Rejected if it is no digest of a preview."""
         try:
             moment, place, total, chosen = text.split("_")
-            return cls(int(moment), float(place), int(total), chosen)
+            pin = cls(int(moment), float(place), int(total), chosen)
         except ValueError:
-            raise Rejected("the digest is not one that a preview has given") from None
+            raise Rejected(NO_DIGEST) from None
+        if not (0 <= pin.moment < MAX_SECONDS and (math.isfinite(pin.place) or not pin.total)):
+            raise Rejected(NO_DIGEST)
+        return pin
 
 
 def digest_of(kind: Kind, chosen: LetterSet) -> str:

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from app.domain.errors import QueueUnavailable
+from app.domain.standing import ReferenceKey
 from app.ledger.engine import LedgerBroken
+from app.ledger.forgetting import forget_person
 from app.ledger.operations import LEASE
 from app.operations import bulk_run as module
 from app.queue.pausing import pause, resume
 from tests.operations.bulk.carrying import Hands, bury, row
-from tests.operations.bulk.starting import started
+from tests.operations.bulk.starting import meant, started
 from tests.support.deployment import Deployment
 from tests.support.ledger import count_events
 from tests.support.workers import NOW
@@ -126,4 +128,15 @@ def test_what_does_not_pass_with_time_ends_it_with_a_line(
     monkeypatch.setattr(deployment.ledger, "record_discarded", broken)
     ended = Hands(deployment).run()
     assert (ended.state, ended.note) == ("failed", "the ledger refuses a statement")
+    assert len(deployment.dead) == 3
+
+
+def test_one_whose_user_was_forgotten_fails_and_takes_nobody_elses_letters(
+    deployment: Deployment,
+) -> None:
+    bury(deployment, 3)
+    started(deployment, meant(reference="user-1"))
+    forget_person(deployment.stores.engine, ReferenceKey("", False, "user-1"), int(NOW))
+    ended = Hands(deployment).run()
+    assert (ended.state, "forgotten" in ended.note) == ("failed", True)
     assert len(deployment.dead) == 3

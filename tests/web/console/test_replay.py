@@ -66,8 +66,10 @@ def test_a_previews_json_is_what_the_command_gives(
     bury_five(deployment)
     found = reader.get(f"{PREVIEW}.json?{query}").json()
     told = run("operations", "start", *options.split(), "--dry-run", "--json").object
-    for one in (found, told):  # the time stands in its first part
+    for one in (found, told):  # each is of its own second
         one["digest"] = one["digest"].partition("_")[2]
+        for change in one["changes"]:
+            change["after"].pop("version")
     assert found == told
 
 
