@@ -112,6 +112,11 @@ def hashed() -> str:
     return PasswordHasher().hash(PASSWORD)
 
 
+def console_users() -> str:
+    """CONSOLE_USERS with somebody of each role."""
+    return "\n".join(f"{name}:{role}:{hashed()}" for name, role in ROLES.items())
+
+
 def job_of(body: dict[str, Any]) -> NewJob:
     """The job that the web process makes of an event."""
     event = SessionEvent.parse(body)
@@ -136,7 +141,7 @@ def opened(folder: Path, redis_url: str, database_url: str, **other: str) -> Ite
             "NOTIFY_STREAM": "told",
             "MAX_ATTEMPTS": "3",
             "REDACT_AFTER_DAYS": "90",
-            "CONSOLE_USERS": "\n".join(f"{name}:{role}:{hashed()}" for name, role in ROLES.items()),
+            "CONSOLE_USERS": console_users(),
             "CONSOLE_INSECURE_COOKIE": "1",
             **other,
         }

@@ -17,6 +17,7 @@ from tests.support.events import SENSITIVE
 from tests.support.waiting import eventually
 from tests.web.deliveries import SECRET
 
+pytestmark = pytest.mark.slow
 STREAM_SECONDS = 3.0
 # Where what was planted would be seen first.
 PLANTED = (

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.console.browser import Visitor, complaints
 from tests.console.site import READER, Site
 from tests.console.stock import Lives
 
+pytestmark = pytest.mark.slow
 WITHIN = 15_000  # milliseconds
 
 

@@ -9,13 +9,12 @@ import pytest
 import requests
 from playwright.sync_api import Page
 
-from app.configuration.settings import Settings
-from app.web.main import create_app
 from tests.console.browser import Look, Visitor, complaints
 from tests.console.looking import too_wide, unreached_by_tab
-from tests.console.pages import ADDRESSES, NO_PAGES, PAGES, name_of, paths
+from tests.console.pages import ADDRESSES, name_of
 from tests.console.site import READER, REDACTOR, WITHIN, Site
 
+pytestmark = pytest.mark.slow
 MOST_BYTES = 60_000  # page, style and script together
 TELEPHONE = Look("light", 320)
 
@@ -36,12 +35,6 @@ def shown(request: Any, site: Site, visitor: Visitor) -> Iterator[Shown]:
         answer = page.goto(request.param.format(**site.ids))
         assert answer is not None
         yield Shown(page, said, answer.status)
-
-
-def test_every_page_is_looked_at(site: Site) -> None:
-    application = create_app(Settings.from_environment(site.environment))
-    found = {path for path in paths(application.routes) if not path.endswith(".json")}
-    assert {path for path in found if path.startswith("/console")} == PAGES.keys() | NO_PAGES
 
 
 def test_the_browser_complains_of_nothing(shown: Shown) -> None:

@@ -14,6 +14,8 @@ from tests.console.site import OPERATOR, READER, REDACTOR, WITHIN, Site, job_of
 from tests.console.stock import Lives
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def operator(visitor: Visitor) -> Iterator[Page]:
