@@ -1,4 +1,7 @@
-"""`python -m tests.console.screenshots FOLDER [PART OF A NAME]`: each page, theme and width."""
+"""`python -m tests.console.screenshots FOLDER [PART OF A NAME]`: each page, theme and width.
+
+`python -m tests.console.screenshots docs --readme` makes the two that README.md shows.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,14 @@ from pathlib import Path
 
 from app.local.valkey import Valkey
 from tests.console import stock
-from tests.console.browser import LOOKS, Visitor, set_look, started
+from tests.console.browser import LOOKS, Look, Visitor, set_look, started
 from tests.console.pages import ADDRESSES, name_of
-from tests.console.site import REDACTOR, Site, opened
+from tests.console.site import OPERATOR, REDACTOR, Site, opened
 from tests.support.stores import migrated_file
 
 TALLEST = 6_000  # pixels: a picture that is taller shows nothing more
+README = {"console-overview": "/console/", "console-reference": "/console/references/lena"}
+README_LOOK = Look("light", 1280)
 
 
 def take(site: Site, visitor: Visitor, folder: Path, part: str) -> None:
@@ -33,6 +38,16 @@ def take(site: Site, visitor: Visitor, folder: Path, part: str) -> None:
                 page.screenshot(path=path, full_page=True, clip=clip)  # type: ignore[arg-type]
 
 
+def take_for_readme(site: Site, visitor: Visitor, folder: Path) -> None:
+    """What somebody sees at first of the first screen, and of a user."""
+    with site.workers():
+        site.await_quiet()
+        for name, address in README.items():
+            with visitor.page(OPERATOR, README_LOOK) as page:
+                page.goto(address)
+                page.screenshot(path=folder / f"{name}.png")
+
+
 def main(folder: Path, part: str = "") -> None:
     """Take all of them."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +59,11 @@ def main(folder: Path, part: str = "") -> None:
         database = f"sqlite:///{migrated_file(Path(name))}"
         with opened(Path(name), valkey.url, database) as site:
             stock.fill(site)
-            take(site, Visitor(browser, site), folder, part)
+            visitor = Visitor(browser, site)
+            if part == "--readme":
+                take_for_readme(site, visitor, folder)
+            else:
+                take(site, visitor, folder, part)
 
 
 if __name__ == "__main__":

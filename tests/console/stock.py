@@ -107,6 +107,7 @@ def users(lives: Lives) -> Iterator[dict[str, Any]]:
         yield from lives.ended(
             "exhausted", (9 - number) * HOUR, "requires_input", CODES[0], session
         )
+    yield from lives.ended("lena", 5 * HOUR, "requires_input", CODES[0], "vs_lena_first")
     for number in range(MANY):
         yield lives.opened(None, DAY + number, f"vs_orphan_{number:02d}")
     yield lives.opened(SCRIPT, HOUR, "vs_script")
