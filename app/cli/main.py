@@ -14,6 +14,7 @@ from app.cli.demo import demo
 from app.cli.dev import dev
 from app.cli.dlq import dlq
 from app.cli.doctor import doctor
+from app.cli.effects import effects
 from app.cli.import_ import import_
 from app.cli.migrate import migrate
 from app.cli.notify import notify
@@ -46,6 +47,7 @@ for command in (
     queue,
     dlq,
     operations,
+    effects,
     doctor,
     notify,
     backfill,

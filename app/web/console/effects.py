@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, get_args
 from urllib.parse import quote
 
@@ -10,9 +9,10 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from app.domain.snapshot import SessionKey
-from app.ledger.outbox import EffectPlace, OpenEffect, State, count_effects, list_effects
+from app.ledger.outbox import OpenEffect, State
+from app.operations.effect_page import effect_page
 from app.web.console.console import Console
-from app.web.console.filters import BadFilter, address, choice_in
+from app.web.console.filters import address, choice_in
 from app.web.console.page import View, page
 from app.web.console.verification_sessions import session_url
 
@@ -27,25 +27,21 @@ def routes(console: Console) -> list[Route]:
 
 
 def show_effects(console: Console, request: Request) -> View:
-    """The counts by state and kind, and a page of one state's effects. Raises BadFilter."""
+    """The counts by state and kind, and a page of one state's effects. Raises Rejected."""
     given, now = request.query_params, console.now()
     state = choice_in(given, "state", STATES)
-    counts = count_effects(console.stores.engine, int(now))
-    shown, following = list_effects(console.stores.engine, state, _place_in(given), ROWS)
-    next = None if following is None else f"{following.at}~{following.id}"
+    shown = effect_page(
+        console.stores.engine, state, after=given.get("after", ""), limit=ROWS, now=int(now)
+    )
+    following = {"state": state, "after": shown.next}
     return View(
         "effects.html",
         "Effects",
+        shown.as_json(),
         {
-            "counts": [asdict(one) for one in counts],
-            "state": state,
-            "effects": [effect._asdict() for effect in shown],
-            "next": next,
-        },
-        {
-            "rows": [_row_of(effect, now) for effect in shown],
+            "rows": [_row_of(effect, now) for effect in shown.effects],
             "states": {name: address(PATH, {"state": name}) for name in STATES},
-            "next_url": next and address(PATH, {"state": state, "after": next}),
+            "next_url": shown.next and address(PATH, following),
         },
     )
 
@@ -57,12 +53,3 @@ def _row_of(effect: OpenEffect, now: float) -> dict[str, Any]:
         "url": f"/console/dead-letters/{quote(effect.id, safe='')}",
         "session_url": session_url(SessionKey(effect.session_id, effect.account, effect.livemode)),
     }
-
-
-def _place_in(given: Any) -> EffectPlace | None:
-    at, _, id = given.get("after", "").partition("~")
-    if not at:
-        return None
-    if not (at.isascii() and at.isdigit() and len(at) <= 12) or "\0" in id:
-        raise BadFilter("after is no place in this list: begin with its first page")
-    return EffectPlace(int(at), id)

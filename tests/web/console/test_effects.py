@@ -10,6 +10,7 @@ import pytest
 from app.web.console import effects
 from tests.support.deployment import Deployment, letter
 from tests.web.console.browser import Browser
+from tests.web.console.pages import commands
 
 PAGE = "/console/effects"
 
@@ -43,7 +44,21 @@ def test_effects_are_counted_by_state_and_kind(three: Deployment, reader: Browse
 def test_each_state_has_its_list(three: Deployment, reader: Browser, state: str, id: str) -> None:
     html = reader.get(f"{PAGE}?state={state}").text
     assert set(re.findall(r"evt_\d-recheck(?=<)", html)) == {id}
-    assert [one["id"] for one in reader.get(f"{PAGE}.json?state={state}").json()["effects"]] == [id]
+    assert [one["id"] for one in reader.get(f"{PAGE}.json?state={state}").json()["data"]] == [id]
+
+
+@pytest.mark.parametrize("state", ["waiting", "queued", "dead"])
+def test_the_json_is_what_the_command_gives(
+    three: Deployment,
+    reader: Browser,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    state: str,
+) -> None:
+    run = commands(environment, monkeypatch, capsys)
+    found = reader.get(f"{PAGE}.json?state={state}").json()
+    assert found == run("effects", "--state", state, "--json").object
 
 
 def test_pages_are_followed_by_their_links(
