@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from anyio import to_thread
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -14,7 +16,7 @@ from app.web.console.answers import SIGN_IN, failed, in_thread, shown
 from app.web.console.auditing import audit
 from app.web.console.console import Console
 from app.web.console.failing import TooManyTries
-from app.web.console.forms import Form, read_form
+from app.web.console.forms import read_form
 from app.web.console.people import Person
 from app.web.console.protection import refuse_cross_site
 from app.web.console.sessions import COOKIE, LASTS, PATH
@@ -59,9 +61,11 @@ class SignIn:
             refuse_cross_site(request)
             form = await read_form(request)
             back = _local(form.get("next", ""))
-            person = await self._person_of(form)
-            if person is None:
-                return self._form(request, back, name=form.get("name", ""), problem=WRONG)
+            name = form.get("name", "").strip()
+            if not await self._is_right(name, form.get("password", "")):
+                return self._refused(request, back, name)
+            person = self._console.people.user(name)
+            await self._note(person, "sign_in", "done")
         except Exception as failure:
             return failed(self._console, request, failure)
         answer = RedirectResponse(back, 303)
@@ -95,38 +99,36 @@ class SignIn:
         )
         return answer
 
-    async def _person_of(self, form: Form) -> Person | None:
-        """The person who has signed in; None if they have not. Raises TooManyTries."""
-        people, tries = self._console.people, self._console.tries
-        name = form.get("name", "").strip()
+    async def _is_right(self, name: str, password: str) -> bool:
+        """Whether it is the password of this person. It counts as a try. Raises TooManyTries."""
+        users, tries = self._console.people.users, self._console.tries
         wait = tries.take(name)
         if wait:
             raise TooManyTries(wait)
-        right = await self._is_right(name, form.get("password", ""))
-        if name not in people.users:  # it may be a password that was typed into the wrong field
-            log.warning("sign-in refused", person=None)
-            return None
-        person = people.user(name)
-        await self._note(person, "sign_in", "done" if right else "refused")
-        if not right:
-            log.warning("sign-in refused", person=name)
-            return None
-        tries.give_back(name)
-        return person
-
-    async def _is_right(self, name: str, password: str) -> bool:
-        """Whether it is the password of this person."""
-        users = self._console.people.users
         if not users:
             return False
         # For a name that nobody has, somebody's hash is checked all the same: that takes as long.
         user = users.get(name) or next(iter(users.values()))
         check = partial(password_matches, str(user.hash), password[:MAX_PASSWORD])
-        return await in_thread(self._console.hashing, check) and name in users
+        right = await in_thread(self._console.hashing, check) and name in users
+        if right:
+            tries.give_back(name)
+        return right
+
+    def _refused(self, request: Request, back: str, name: str) -> Response:
+        """The form again. The audit comes after it: the time must not tell who has that name."""
+        answer = self._form(request, back, name=name, problem=WRONG)
+        known = name in self._console.people.users
+        if known:
+            person = self._console.people.user(name)
+            answer.background = BackgroundTask(self._note, person, "sign_in", "refused")
+        # What nobody has for a name may be a password that was typed into the wrong field.
+        log.warning("sign-in refused", person=name if known else None)
+        return answer
 
     async def _note(self, person: Person, action: str, result: str) -> None:
         work = partial(audit, self._console, person, action, {}, result)
-        await in_thread(self._console.acting, work)
+        await to_thread.run_sync(work, limiter=self._console.acting)
 
     def _form(self, request: Request, back: str, *, name: str = "", problem: str = "") -> Response:
         data = {

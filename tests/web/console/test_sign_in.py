@@ -7,6 +7,7 @@ from redis import Redis
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
+from app.web.console import sign_in as module
 from app.web.console.console import Console
 from app.web.console.sessions import COOKIE, LASTS, Sessions
 from app.web.console.tries import NAME_REFILL, OF_A_NAME, OF_ALL, Tries
@@ -44,6 +45,20 @@ def test_a_wrong_password_and_an_unknown_name_are_told_the_same(
     assert answer.status_code == 401
     assert "That name and password do not go together." in answer.text
     assert "set-cookie" not in answer.headers
+
+
+def test_a_hash_is_checked_for_a_name_that_nobody_has_too(
+    stranger: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[str] = []
+
+    def matches(hash: str, password: str) -> bool:
+        checked.append(hash)
+        return True  # it may even be that person's
+
+    monkeypatch.setattr(module, "password_matches", matches)
+    assert stranger.post("/console/sign-in", name="nobody", password="x").status_code == 401
+    assert checked == [HASH]
 
 
 def test_what_was_typed_as_a_name_is_logged_only_if_somebody_has_it(stranger: Browser) -> None:
