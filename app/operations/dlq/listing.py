@@ -42,15 +42,22 @@ class Counted:
 
 
 def find(
-    jobs: Paged[Job], selection: Selection, now: float, *, after: Place | None, limit: int
+    jobs: Paged[Job],
+    selection: Selection,
+    now: float,
+    *,
+    after: Place | None,
+    limit: int,
+    look: int | None = None,
 ) -> Found[Job]:
-    """The next `limit` that match, of MAX_LOOKED that are read at most. `now` is in Unix seconds.
+    """The next `limit` that match, of about `look` that are read at most; None: MAX_LOOKED.
 
-    Raises QueueUnavailable.
+    `now` is in Unix seconds. Raises QueueUnavailable.
     """
+    look = MAX_LOOKED if look is None else look
     size = limit + 1 if selection == Selection() else PAGE
     place, found, looked = after, list[Job](), 0
-    while looked < MAX_LOOKED:
+    while looked < look:
         page = jobs.page(place, size)
         for here, job in page:
             if len(found) == limit:

@@ -15,6 +15,8 @@ from app.stores import Stores
 BATCH_SIZE = 100
 # Jobs that one call puts into the queue: more would keep whoever asked waiting.
 MAX_TRIED = 1_000
+# Jobs that are read to find those: a second's work.
+MAX_READ = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ def try_matching(stores: Stores, queue: str, selection: Selection, now: float) -
     Raises LedgerUnavailable while the ledger is away: each would fail once more.
     """
     stores.ledger.ping()
-    found = find(stores.deferred(queue), selection, now, after=None, limit=MAX_TRIED)
+    found = find(stores.deferred(queue), selection, now, after=None, limit=MAX_TRIED, look=MAX_READ)
     ids = [job.id for job in found.jobs]
     return TriedNow(_promote(stores.queue(queue), ids), more=found.next is not None)
 

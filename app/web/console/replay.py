@@ -15,7 +15,7 @@ from app.domain.modes import mode_name
 from app.domain.standing import ReferenceKey
 from app.ledger.operations import Kind
 from app.operations.bulk_preview import OperationPreview, preview_operation
-from app.operations.bulk_selection import LetterSet, Pin
+from app.operations.bulk_selection import MAX_IDS, LetterSet, Pin
 from app.operations.bulk_start import MAX_REASON, MIN_RATE, SetChanged, start_operation
 from app.operations.dlq.preview import Preview, in_words
 from app.web.console.console import Console
@@ -91,6 +91,8 @@ def letter_set_in(given: Mapping[str, str], ids: Sequence[str]) -> LetterSet:
     selection = selection_in(given)
     if not ids:
         return LetterSet(queue_in(given), selection)
+    if len(ids) > MAX_IDS:
+        raise BadFilter(f"choose {MAX_IDS:,} letters at most, or all by a filter")
     if filters_in(given):
         raise BadFilter("name the letters by id or by filters, not by both")
     return LetterSet(queue_in(given), ids=tuple(dict.fromkeys(ids)))

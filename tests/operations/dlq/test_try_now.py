@@ -54,3 +54,14 @@ def test_nothing_is_tried_while_the_ledger_is_away(
     with pytest.raises(LedgerUnavailable):
         try_matching(deployment.stores, "events", Selection(), time.time())
     assert queued(deployment.redis) == []
+
+
+def test_what_matches_is_found_behind_more_than_a_page_looks_at(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.operations.dlq.listing.MAX_LOOKED", 2)
+    monkeypatch.setattr("app.operations.dlq.listing.PAGE", 2)
+    deployment.defer(*(letter(f"evt_{n}", reference=f"user-{n}") for n in range(5)))
+    selection = Selection(reference="user-4")
+    assert try_matching(deployment.stores, "events", selection, time.time()).tried == 1
+    assert queued(deployment.redis) == ["evt_4"]

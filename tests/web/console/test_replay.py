@@ -228,3 +228,10 @@ def test_an_operations_page_goes_on_by_itself_until_it_is_over(
     answer = operator.post(f"{page}/stop")
     assert answer.status_code == 409
     assert "is over: done" in answer.text
+
+
+def test_more_letters_than_an_operation_takes_by_their_ids_are_refused(reader: Browser) -> None:
+    ids = urlencode([("id", f"evt_{n}") for n in range(1_001)])
+    answer = reader.get(f"{PREVIEW}?kind=replay&{ids}")
+    assert answer.status_code == 400
+    assert "hoose 1,000 letters at most" in answer.text
