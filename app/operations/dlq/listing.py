@@ -27,9 +27,21 @@ class Paged(Protocol[Job]):
 class Found(Generic[Job]):
     """One page of what a selection means."""
 
-    jobs: list[Job]
+    placed: list[tuple[Place, Job]]
     looked: int  # how many were read for it
     next: Place | None  # after which the next page begins; None: this is the last
+
+    @property
+    def jobs(self) -> list[Job]:
+        """Those that were found."""
+        return [job for _, job in self.placed]
+
+    def first(self, limit: int) -> Found[Job]:
+        """The page of the first `limit` alone."""
+        if len(self.placed) <= limit:
+            return self
+        shown = self.placed[:limit]
+        return Found(shown, self.looked, shown[-1][0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +60,23 @@ def find(
     *,
     after: Place | None,
     limit: int,
-    look: int | None = None,
+    most_looked: int | None = None,
 ) -> Found[Job]:
-    """The next `limit` that match, of about `look` that are read at most; None: MAX_LOOKED.
+    """The next `limit` that match, of about `most_looked` that are read; None: MAX_LOOKED.
 
     `now` is in Unix seconds. Raises QueueUnavailable.
     """
-    look = MAX_LOOKED if look is None else look
+    most_looked = MAX_LOOKED if most_looked is None else most_looked
     size = limit + 1 if selection == Selection() else PAGE
-    place, found, looked = after, list[Job](), 0
-    while looked < look:
+    place, found, looked = after, list[tuple[Place, Job]](), 0
+    while looked < most_looked:
         page = jobs.page(place, size)
         for here, job in page:
             if len(found) == limit:
                 return Found(found, looked, place)
             place, looked = here, looked + 1
             if job is not None and selection.matches(job, now):
-                found.append(job)
+                found.append((here, job))
         if len(page) < size:
             return Found(found, looked, None)
     return Found(found, looked, place)
@@ -79,14 +91,21 @@ def find_letters(
     return find(letters, selection, now, after=after, limit=limit)
 
 
-def count(letters: DeadLetters, selection: Selection, now: float) -> Counted:
-    """How many letters match, by reason; of many, the newest alone are counted.
+def look(
+    letters: DeadLetters, selection: Selection, now: float, *, after: Place | None, limit: int
+) -> tuple[Counted, Found[DeadLetter]]:
+    """How many letters match, by reason, and a page of them; of many, the newest alone are counted.
 
-    Raises QueueUnavailable.
+    `now` is in Unix seconds. Raises QueueUnavailable.
     """
     if selection == Selection():
         total = len(letters)
-        return Counted(total, letters.count_by_reason(MAX_COUNTED), total <= MAX_COUNTED)
-    found = find_letters(letters, selection, now, after=None, limit=MAX_LOOKED)
-    by_reason = Counter(letter.reason for letter in found.jobs)
-    return Counted(by_reason.total(), by_reason, found.next is None)
+        by_reason = letters.count_by_reason(MAX_COUNTED)
+        counted = Counted(total, by_reason, total <= MAX_COUNTED)
+        return counted, find_letters(letters, selection, now, after=after, limit=limit)
+    newest = find_letters(letters, selection, now, after=None, limit=MAX_LOOKED)
+    by_reason = Counter(letter.reason for letter in newest.jobs)
+    counted = Counted(by_reason.total(), by_reason, newest.next is None)
+    if after is None:  # read once for both
+        return counted, newest.first(limit)
+    return counted, find_letters(letters, selection, now, after=after, limit=limit)

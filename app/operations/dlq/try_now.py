@@ -43,7 +43,9 @@ def try_matching(stores: Stores, queue: str, selection: Selection, now: float) -
     Raises LedgerUnavailable while the ledger is away: each would fail once more.
     """
     stores.ledger.ping()
-    found = find(stores.deferred(queue), selection, now, after=None, limit=MAX_TRIED, look=MAX_READ)
+    found = find(
+        stores.deferred(queue), selection, now, after=None, limit=MAX_TRIED, most_looked=MAX_READ
+    )
     ids = [job.id for job in found.jobs]
     return TriedNow(_promote(stores.queue(queue), ids), more=found.next is not None)
 

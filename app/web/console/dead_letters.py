@@ -12,7 +12,7 @@ from starlette.routing import Route
 from app.domain.snapshot import SessionKey
 from app.domain.standing import ReferenceKey
 from app.operations.dlq.documents import counts_as_json, job_as_json
-from app.operations.dlq.listing import MAX_COUNTED, MAX_LOOKED, count, find_letters
+from app.operations.dlq.listing import MAX_COUNTED, MAX_LOOKED, look
 from app.operations.dlq.selection import FailedJob, Selection, age_of, queues_of_ids
 from app.queue.dead_letters import DeadLetter
 from app.queue.deferred import DeferredJob
@@ -55,8 +55,7 @@ def list_letters(console: Console, request: Request) -> View:
     given, now = request.query_params, console.now()
     queue, selection = queue_in(given), selection_in(given)
     letters = console.stores.dead_letters(queue)
-    counted = count(letters, selection, now)
-    found = find_letters(letters, selection, now, after=place_in(given), limit=ROWS)
+    counted, found = look(letters, selection, now, after=place_in(given), limit=ROWS)
     chosen = {"queue": queue, **filters_in(given)}
     counts = counts_as_json(counted.total, counted.by_reason, complete=counted.complete)
     return View(

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from app.operations.dlq import listing
-from app.operations.dlq.listing import count, find, find_letters
+from app.operations.dlq.listing import Counted, find, find_letters, look
 from app.operations.dlq.selection import Selection
 from app.queue.registry import Place
 from tests.support.deployment import Deployment, letter
@@ -40,6 +40,28 @@ def pages(deployment: Deployment, selection: Selection, now: float, limit: int) 
         after = page.next
         if after is None:
             return found
+
+
+def count(deployment: Deployment, selection: Selection, now: float) -> Counted:
+    """How many letters a selection means."""
+    return look(deployment.letters, selection, now, after=None, limit=2)[0]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7, 8])
+def test_a_page_of_a_filter_is_the_same_whether_or_not_it_is_counted(
+    deployment: Deployment, now: float, limit: int
+) -> None:
+    ids = bury(deployment, 7)
+    for selection in (ALL, Selection(status="verified")):
+        seen, after = [], None
+        for _ in range(len(ids)):
+            counted, page = look(deployment.letters, selection, now, after=after, limit=limit)
+            assert (counted.total, counted.complete) == (7, True)
+            seen += [letter.id for letter in page.jobs]
+            after = page.next
+            if after is None:
+                break
+        assert seen == ids
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
@@ -101,10 +123,10 @@ def test_letters_are_counted_by_reason_and_a_selection_alone(
 ) -> None:
     deployment.bury(letter("evt_1"), letter("evt_2"))
     deployment.bury(letter("evt_3", "processing"), reason="timed_out")
-    counted = count(deployment.letters, ALL, now)
+    counted = count(deployment, ALL, now)
     assert (counted.total, counted.complete) == (3, True)
     assert counted.by_reason == {"permanent_error": 2, "timed_out": 1}
-    assert count(deployment.letters, Selection(status="processing"), now).total == 1
+    assert count(deployment, Selection(status="processing"), now).total == 1
 
 
 def test_of_many_letters_the_newest_are_counted_and_that_is_said(
@@ -113,10 +135,10 @@ def test_of_many_letters_the_newest_are_counted_and_that_is_said(
     bury(deployment, 5)
     monkeypatch.setattr(listing, "MAX_COUNTED", 4)
     monkeypatch.setattr("app.queue.registry.PAGE", 2)
-    counted = count(deployment.letters, ALL, now)
+    counted = count(deployment, ALL, now)
     assert (counted.total, counted.by_reason.total(), counted.complete) == (5, 4, False)
     monkeypatch.setattr(listing, "MAX_LOOKED", 2)
-    counted = count(deployment.letters, Selection(status="verified"), now)
+    counted = count(deployment, Selection(status="verified"), now)
     assert (counted.total, counted.complete) == (2, False)
 
 
