@@ -17,7 +17,7 @@ from app.web.console.answers import failed, in_thread, not_signed_in, shown
 from app.web.console.auditing import audit
 from app.web.console.console import Console
 from app.web.console.forms import Form, read_form
-from app.web.console.people import Person, Role, RoleMissing, person_of, remember_person
+from app.web.console.people import Person, Role, person_of, remember_person
 from app.web.console.protection import refuse_cross_site
 from app.web.console.views import Done, NotConfirmed, NotFound, Refused, View
 
@@ -177,8 +177,7 @@ async def _admit(console: Console, request: Request, person: Person, name: str, 
     remember_person(request, person)
     try:
         refuse_cross_site(request)
-        if person.role < role:
-            raise RoleMissing(f"your role is {person.role}, and this needs {role}")
+        person.require(role)
         return await read_form(request)
     except (Rejected, BodyTooLarge, BodyTooSlow):
         work = partial(audit, console, person, name, _ids_in(request), "refused")

@@ -42,6 +42,11 @@ class Person(NamedTuple):
     role: Role
     by_proxy: bool = False  # and not here: they cannot sign out here either
 
+    def require(self, role: Role) -> None:
+        """Raises RoleMissing unless the person has the role, or one that may do more."""
+        if self.role < role:
+            raise RoleMissing(f"your role is {self.role}, and this needs {role}")
+
 
 class RoleMissing(Rejected):
     """The person is known, but may not do this."""

@@ -31,6 +31,8 @@ from app.web.console.page import Done, Form, Refused, View, action, confirmed, p
 from app.web.console.people import Person, Role
 
 KINDS: tuple[Kind, ...] = ("replay", "discard")
+# What is discarded is gone for good.
+ROLES: Mapping[Kind, Role] = {"replay": Role.OPERATE, "discard": Role.REDACT}
 NOTHING_TYPED: Mapping[str, str] = {}
 
 
@@ -57,9 +59,13 @@ def show_preview(console: Console, request: Request) -> View:
 
 
 def start(console: Console, form: Form, person: Person) -> Done:
-    """Start what was previewed; where its letters have changed since, show a new preview."""
+    """Start what was previewed; where its letters have changed since, show a new preview.
+
+    Raises RoleMissing, BadFilter, NotConfirmed and what `start_operation` does.
+    """
     given = Form(parse_qsl(form["chosen"]))
     kind = choice_in(given, "kind", KINDS)
+    person.require(ROLES[kind])
     chosen = letter_set_in(given, given.getlist("id"))
     digest = form["digest"]
     if kind == "discard":
@@ -133,6 +139,7 @@ def view_of(
             "rows": [_row_of(one) for one in preview.changes],
             "changing": sum(one.changes for one in preview.changes),
             "changed": changed,
+            "role": ROLES[preview.kind],
             "reason": typed.get("reason", ""),
             "rate": typed.get("rate", ""),
             "max_reason": MAX_REASON,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +17,8 @@ from tests.web.console.browser import Browser
 from tests.web.console.pages import commands, fields_of
 
 PREVIEW, START = "/console/preview", "/console/operations/start"
+# A link or a button to discard with.
+OFFER = re.compile(r">Discard [^<]*</(a|button)>|>Discard…</a>")
 
 
 @pytest.fixture
@@ -119,22 +122,51 @@ def test_where_letters_have_changed_the_difference_and_a_new_preview_are_shown(
 
 
 def test_a_discard_asks_for_the_number_of_letters(
-    deployment: Deployment, operator: Browser, console: Console
+    deployment: Deployment, redactor: Browser, console: Console
 ) -> None:
     bury_five(deployment)
-    fields = previewed(operator, kind="discard", reason="permanent_error")
+    fields = previewed(redactor, kind="discard", reason="permanent_error")
     for typed in ("", "2", "all"):
-        answer = operator.post(START, **{**fields, "reason": "tests", "confirm": typed})
+        answer = redactor.post(START, **{**fields, "reason": "tests", "confirm": typed})
         assert answer.status_code == 400
         assert "type 3 to confirm it" in answer.text
     assert console.stores.operations.page() == []
-    assert started(operator, "discard", confirm="3")
+    assert started(redactor, "discard", confirm="3")
 
 
-def test_a_whole_queue_is_not_discarded(deployment: Deployment, operator: Browser) -> None:
+def test_a_discard_cannot_be_undone_and_needs_the_role_for_that(
+    deployment: Deployment, operator: Browser, redactor: Browser, console: Console
+) -> None:
     bury_five(deployment)
-    fields = previewed(operator, kind="discard")
-    answer = operator.post(START, **{**fields, "reason": "tests", "confirm": "5"})
+    fields = previewed(redactor, kind="discard", reason="permanent_error")
+    answer = operator.post(START, **{**fields, "reason": "tests", "confirm": "3"})
+    assert answer.status_code == 403
+    assert "this needs redact" in answer.text
+    assert console.stores.operations.page() == []
+    (entry,) = console.stores.audit.page(None, 1)
+    assert (entry.who, entry.action, entry.result) == ("operator", "start_operation", "refused")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/console/dead-letters?reason=permanent_error",
+        "/console/dead-letters/evt_1",
+        f"{PREVIEW}?kind=discard&reason=permanent_error",
+    ],
+)
+def test_a_discard_is_offered_only_to_who_may_do_it(
+    deployment: Deployment, operator: Browser, redactor: Browser, path: str
+) -> None:
+    bury_five(deployment)
+    assert OFFER.search(redactor.get(path).text)
+    assert not OFFER.search(operator.get(path).text)
+
+
+def test_a_whole_queue_is_not_discarded(deployment: Deployment, redactor: Browser) -> None:
+    bury_five(deployment)
+    fields = previewed(redactor, kind="discard")
+    answer = redactor.post(START, **{**fields, "reason": "tests", "confirm": "5"})
     assert answer.status_code == 400
     assert "name the letters by id, or by a filter" in answer.text
 
