@@ -19,8 +19,9 @@ from pathlib import Path
 from statistics import quantiles
 from typing import NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
+from app.domain.standing import ReferenceKey
 from app.ledger.engine import open_engine
 from app.local.valkey import Valkey
 from app.queue.transitions import JobQueue
@@ -42,6 +43,7 @@ MONTH = 30 * 86_400
 LOADS = 100
 RATE, DELIVERIES = 50, 500
 VIEWERS = 50
+FINDABLE = 1_234  # the number of the user whose page is opened
 # The ledger of `big` spreads over years; all is made to be of the last month, which is worse.
 RECENT = {
     "events": ("created", "applied_at"),
@@ -82,7 +84,7 @@ class Large:
         return {path: Times.of(self._loads(path, loads)) for path in self._addresses()}
 
     def _addresses(self) -> Iterator[str]:
-        name = name_of_user(1_234)
+        name = name_of_user(FINDABLE)
         ids = {**self.site.ids, "session": f"vs_{name}", "letter": "evt_dead_7"}
         for route, (address, *_) in PAGES.items():
             if "{reference" in route:
@@ -143,6 +145,20 @@ def name_of_user(number: int) -> str:
     return hashlib.md5(b"%d" % number, usedforsecurity=False).hexdigest()
 
 
+def make_findable(engine: Engine, number: int) -> None:
+    """Give a user the key that the product looks them up by: `big` makes up its own."""
+    name = name_of_user(number)
+    keys = {"known": f"key_{name}", "key": ReferenceKey("", True, f"user_{name}").digest}
+    columns = {"standings": "key"} | dict.fromkeys(
+        ("sessions", "timeline", "effects", "notifications"), "reference_key"
+    )
+    with engine.begin() as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        for table, column in columns.items():
+            change = f"UPDATE {table} SET {column} = :key WHERE {column} = :known"
+            connection.execute(text(change), keys)
+
+
 def fill_ledger(database_url: str, size: int) -> None:
     """Years of users, most of which changed in the last month."""
     engine = open_engine(database_url)
@@ -153,6 +169,7 @@ def fill_ledger(database_url: str, size: int) -> None:
         for table, columns in RECENT.items():
             moved = ", ".join(f"{c} = {now} - ({big.NOW} - {c}) % {MONTH}" for c in columns)
             connection.execute(text(f"UPDATE {table} SET {moved}"))
+    make_findable(engine, FINDABLE)
     big.analyze(engine)
     engine.dispose()
 

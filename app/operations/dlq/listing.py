@@ -12,7 +12,7 @@ from app.queue.registry import PAGE, Place
 
 # Letters whose reasons are counted for one page, and letters that are read for one page of a
 # selection: 100,000 would take seconds, and what is found says how far it was looked.
-MAX_COUNTED = 2_000
+MAX_COUNTED = 1_000
 MAX_LOOKED = 1_000
 
 
