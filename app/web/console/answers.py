@@ -19,6 +19,9 @@ SIGN_IN = "/console/sign-in"
 # Requests that may wait for a thread: more would wait for longer than a person does.
 MAX_WAITING = 40
 
+# Characters of an address to come back to: proxies take a few kilobytes of an answer's head.
+MAX_BACK = 2_000
+
 T = TypeVar("T")
 
 
@@ -61,8 +64,8 @@ def not_signed_in(console: Console, request: Request, *, as_json: bool) -> Respo
         return _as_json(problem) if as_json else _as_page(console, request, problem)
     asked = request.scope.get("raw_path", b"").decode("latin-1")
     query = request.scope["query_string"].decode("latin-1")
-    back = f"{asked}?{query}" if query else asked
-    return RedirectResponse(f"{SIGN_IN}?next={quote(back, safe='')}", 303)
+    back = quote(f"{asked}?{query}" if query else asked, safe="")
+    return RedirectResponse(SIGN_IN if len(back) > MAX_BACK else f"{SIGN_IN}?next={back}", 303)
 
 
 def _as_json(problem: Problem) -> Response:

@@ -19,6 +19,8 @@ from app.web.console.tries import Tries
 SHARE = Share(connections=2, seconds=2.0)
 # Pages that are read at once, actions, which may wait for Stripe, and passwords, which take memory.
 READING, ACTING, HASHING = 4, 2, 2
+# Entries of the audit that are written at once, of what waits for no action: signing in, refusals.
+NOTING = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Console:
     templates: Templates
     acting: CapacityLimiter
     hashing: CapacityLimiter
+    noting: CapacityLimiter
     people: People
     tries: Tries
 
@@ -55,6 +58,7 @@ class Console:
             templates=Templates(settings, OwnAccount(stores.ledger.cursors, monotonic), now),
             acting=CapacityLimiter(ACTING),
             hashing=CapacityLimiter(HASHING),
+            noting=CapacityLimiter(NOTING),
             people=People(settings, now),
             tries=Tries(monotonic),
         )

@@ -181,7 +181,7 @@ async def _admit(console: Console, request: Request, person: Person, name: str, 
         return await read_form(request)
     except (Rejected, BodyTooLarge, BodyTooSlow):
         work = partial(audit, console, person, name, _ids_in(request), "refused")
-        await in_thread(console.acting, work)
+        await in_thread(console.noting, work)
         raise
 
 

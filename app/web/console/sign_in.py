@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from urllib.parse import unquote
 
 from anyio import to_thread
 from starlette.background import BackgroundTask
@@ -128,7 +129,7 @@ class SignIn:
 
     async def _note(self, person: Person, action: str, result: str) -> None:
         work = partial(audit, self._console, person, action, {}, result)
-        await to_thread.run_sync(work, limiter=self._console.acting)
+        await to_thread.run_sync(work, limiter=self._console.noting)
 
     def _form(self, request: Request, back: str, *, name: str = "", problem: str = "") -> Response:
         data = {
@@ -144,4 +145,6 @@ class SignIn:
 def _local(address: str) -> str:
     """An address of the console's own; its first page, if it is another."""
     elsewhere = not address.startswith(HOME) or address.startswith(SIGN_IN)
-    return HOME if elsewhere or not address.isprintable() else address
+    # By dots in its path, encoded or not, a browser would leave the console.
+    leaves = ".." in unquote(address.partition("?")[0])
+    return HOME if elsewhere or leaves or not address.isprintable() else address

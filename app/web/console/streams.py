@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 from starlette.requests import Request
@@ -17,6 +18,8 @@ from app.web.ending import when_server_stops
 
 # Streams of a process. Each is a connection and little more.
 MAX_STREAMS = 200
+# Of those, a person's: a wall of screens may be one, and must not be all.
+OF_A_PERSON = 60
 # Seconds after which a stream ends. The browser opens it again, and is asked who it is.
 LASTS = 900.0
 # Has nginx pass each event on at once.
@@ -31,23 +34,22 @@ def stream(
     The generator is closed when the browser goes, when LASTS seconds are over, and when the server
     stops, which does not wait for it.
     """
-    opened = 0
+    opened = Counter[str]()  # by the person's name
 
     async def counted(request: Request, person: Person) -> AsyncIterator[str]:
-        nonlocal opened
-        opened += 1
+        opened[person.name] += 1
         try:
             async for text in _until_end(request, events(request, person)):
                 yield text
         finally:
-            opened -= 1
+            opened[person.name] -= 1
 
     async def live(request: Request) -> Response:
         try:
             person = console.people.of(request)
             if person is None:
                 return not_signed_in(console, request, as_json=True)
-            if opened >= MAX_STREAMS:
+            if opened.total() >= MAX_STREAMS or opened[person.name] >= OF_A_PERSON:
                 raise Busy
             remember_person(request, person)
         except Exception as failure:

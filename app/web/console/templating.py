@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 
 from app.configuration.settings import Settings
+from app.domain.fields import ACCOUNT_PATH
 from app.domain.modes import mode_name
 from app.web.console import texts
 from app.web.console.accounts import OwnAccount
@@ -61,7 +62,7 @@ class Templates:
             "data": view.data,
             "person": person,
             "mode": mode_name(livemode),
-            "account": request.query_params.get("account") or own,
+            "account": _account_of(request) or own,
             "path": request.scope["path"],
             "json_url": _json_url(request),
             "now": self._now(),
@@ -99,6 +100,12 @@ def reference_url(key: Any) -> str:
 def _livemode_of(request: Request, default: bool) -> bool:
     named = request.query_params.get("livemode")
     return default if named not in ("true", "false") else named == "true"
+
+
+def _account_of(request: Request) -> str:
+    """The account that the address names; whoever made the address must not write a text there."""
+    named = request.query_params.get("account", "")
+    return named if ACCOUNT_PATH.match(named) else ""
 
 
 def _json_url(request: Request) -> str:

@@ -80,6 +80,19 @@ def test_there_are_only_so_many_streams(
     assert answer.headers["retry-after"]
 
 
+def test_one_person_does_not_take_the_streams_of_all(
+    environment: dict[str, str], redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "LASTS", 0.1)
+    monkeypatch.setattr(streams, "OF_A_PERSON", 0)
+    with TestClient(with_probe(environment), ADDRESS, follow_redirects=False) as client:
+        browser = signed_in(client, "reader")
+        assert browser.get("/console/probe-live").status_code == 503
+        monkeypatch.setattr(streams, "OF_A_PERSON", 1)
+        for _ in range(2):  # one after the other
+            assert browser.get("/console/probe-live").status_code == 200
+
+
 def test_a_stream_ends_after_its_time_and_closes_what_feeds_it(
     environment: dict[str, str], redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,6 +102,17 @@ def test_a_page_says_who_looks_at_which_mode_and_when(browser: Browser) -> None:
     assert "acct_1" in live
 
 
+def test_no_address_writes_what_it_likes_where_the_account_stands(browser: Browser) -> None:
+    text = browser.get("/console/probe/1?account=Call+0800+1234").text
+    assert "Call 0800" not in text
+
+
+def test_an_address_too_long_to_come_back_to_is_not_passed_on(client: TestClient) -> None:
+    led = Browser(client).get("/console/probe/1?who=" + "%C3%A9" * 5_000)
+    assert led.status_code == 303
+    assert led.headers["location"] == "/console/sign-in"
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import pytest
 from redis import Redis
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from app.web.console import sign_in as module
-from app.web.console.console import Console
+from app.web.console.console import ACTING, Console
 from app.web.console.sessions import COOKIE, LASTS, Sessions
 from app.web.console.tries import NAME_REFILL, OF_A_NAME, OF_ALL, Tries
 from tests.web.console.browser import HASH, PASSWORD, Browser, opened_console, signed_in
@@ -72,7 +75,17 @@ def test_what_was_typed_as_a_name_is_logged_only_if_somebody_has_it(stranger: Br
 
 @pytest.mark.parametrize(
     "elsewhere",
-    ["https://evil.test/", "//evil.test", "/\\evil.test", "/v1/references/x", "javascript:1", ""],
+    [
+        "https://evil.test/",
+        "//evil.test",
+        "/\\evil.test",
+        "/v1/references/x",
+        "/console/../v1/references/x",
+        "/console/%2E%2e/metrics",
+        "/console/..\\metrics",
+        "javascript:1",
+        "",
+    ],
 )
 def test_after_signing_in_nobody_is_led_elsewhere(stranger: Browser, elsewhere: str) -> None:
     answer = stranger.post("/console/sign-in", name="reader", password=PASSWORD, next=elsewhere)
@@ -125,6 +138,21 @@ def test_too_many_tries_of_a_name_wait_and_an_open_session_does_not(
     assert 0 < int(answer.headers["retry-after"]) <= NAME_REFILL
     assert reader.get("/console/sign-in").status_code == 303
     assert signed_in(web_client, "operator").cookie
+
+
+def test_nobody_waits_for_the_actions_of_others_to_sign_in_or_out(
+    console: Console, web_client: TestClient
+) -> None:
+    asked: Any = web_client.portal
+    for number in range(ACTING):  # as many as may wait for Stripe
+        asked.call(console.acting.acquire_on_behalf_of_nowait, number)
+    with ThreadPoolExecutor() as others:
+        try:
+            browser = others.submit(signed_in, web_client, "reader").result(5)
+            assert others.submit(browser.post, "/console/sign-out").result(5).status_code == 303
+        finally:
+            for number in range(ACTING):
+                asked.call(console.acting.release_on_behalf_of, number)
 
 
 class Clock:
