@@ -65,10 +65,10 @@ def show_preview(preview: OperationPreview) -> None:
         show_previews(preview.changes)
     shown = sum(one.reference is not None for one in preview.changes)
     if preview.users > shown:
-        click.echo(f"Shown are {shown} of {preview.users} users.")
+        click.echo(f"Shown are {shown} of {preview.hit}.")
     if preview.kind == "discard" and preview.selection.queue == EVENTS.name:
         click.echo("A discard does not make these changes: it gives them up for good.")
-    click.echo(f"{preview.kind} of {preview.total} dead letter(s), {preview.users} user(s) hit.")
+    click.echo(f"{preview.kind} of {preview.total} dead letter(s), {preview.hit} hit.")
     click.echo(f"Digest: {preview.digest}")
 
 

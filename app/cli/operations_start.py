@@ -74,9 +74,7 @@ def _preview_and_start(
             click.echo(json.dumps(preview.as_json()) if as_json else "Nothing was started.")
             return
         if preview.total and not options["yes"]:
-            question = (
-                f"{kind.capitalize()} {preview.total} dead letter(s) of {preview.users} user(s)?"
-            )
+            question = f"{kind.capitalize()} {preview.total} dead letter(s) of {preview.hit}?"
             click.confirm(question, abort=True, err=True)
         digest = digest or preview.digest
     about = target_of(letters.ids, letters.filters)

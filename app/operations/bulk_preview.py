@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from app.domain.snapshot import SessionKey
@@ -22,6 +23,8 @@ from app.stores import Stores
 # Users shown one by one, and the letters that are held for it: all others are counted only.
 SHOWN_USERS = 100
 HELD_LETTERS = 2_000
+# Letters of a whole queue that are read for whom they are about: its size is known without.
+READ_LETTERS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,14 @@ class OperationPreview:
     total: int  # letters
     # Whom the letters are about; those of a session that they name no user of count as one.
     users: int
+    every_user: bool  # whether all were counted: else there may be more
     # The first users', those that change first. Of a discard: what will not come to be.
     changes: tuple[Preview, ...]
+
+    @property
+    def hit(self) -> str:
+        """How many users the letters are about, in words."""
+        return f"{'' if self.every_user else 'at least '}{self.users} user(s)"
 
     def as_json(self) -> dict[str, Any]:
         """The same for programs."""
@@ -46,6 +55,7 @@ class OperationPreview:
             "digest": self.digest,
             "total": self.total,
             "users": self.users,
+            "every_user": self.every_user,
             "changes": [preview_as_json(one) for one in self.changes],
         }
 
@@ -60,7 +70,8 @@ def preview_operation(
     letters = stores.dead_letters(selection.queue)
     moment, place = int(now), letters.newest_place()
     users = _Users()
-    for _, letter in selection.of(letters, moment, place):
+    chosen = selection.of(letters, moment, place)
+    for _, letter in islice(chosen, READ_LETTERS) if selection.all else chosen:
         users.add(letter)
     total = letters.count_from(place) if selection.all else users.letters
     changes = _changes(stores, selection.queue, users.held, moment)
@@ -70,6 +81,7 @@ def preview_operation(
         digest=str(Pin(moment, place, total, digest_of(kind, selection))),
         total=total,
         users=users.count,
+        every_user=users.letters >= total,
         changes=tuple(sorted(changes, key=lambda one: not one.changes)),
     )
 
