@@ -15,20 +15,15 @@ import pytest
 import structlog
 
 from app.logs import configure, get_logger, iso_time
+from tests.support.logs import log_as_before
 
 PLANTED = "PLANTED-VALUE"
 
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    """Logging is the process': other tests find it as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
+    with log_as_before():
+        yield
 
 
 @pytest.fixture

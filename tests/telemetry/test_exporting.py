@@ -8,15 +8,14 @@ import time
 from collections.abc import Iterator, Sequence
 
 import pytest
-import structlog
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from app.local.valkey import free_port
-from app.logs import configure
 from app.telemetry import exporting
 from app.telemetry.exporting import TellingExporter, open_spans
 from app.telemetry.records import Sent
+from tests.support.logs import logged
 from tests.telemetry.sink import listening
 
 SENT = Sent("evt_1", "verified vs_1", "enqueued")
@@ -24,10 +23,8 @@ SENT = Sent("evt_1", "verified vs_1", "enqueued")
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    stream = io.StringIO()
-    configure("json", stream)
-    yield stream
-    structlog.reset_defaults()
+    with logged() as stream:
+        yield stream
 
 
 def said(log: io.StringIO) -> list[str]:

@@ -8,19 +8,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-import structlog
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import SpanKind, StatusCode
 from redis import Redis
 
 from app.local.fault_injection import broken_session
 from app.local.valkey import Valkey
-from app.logs import configure
 from app.queue.model import EFFECTS, EVENTS
 from app.queue.transitions import JobQueue
 from app.telemetry.trace_ids import send_span_id_of, with_trace_id
 from tests.notifications.receiver import Delivery, Receiver, answering
 from tests.support.events import SENSITIVE
+from tests.support.logs import logged
 from tests.support.workers import NOW, event_job
 from tests.telemetry.recording import (
     Recording,
@@ -274,10 +273,8 @@ def test_what_is_not_sampled_is_not_recorded_and_the_receiver_is_told_so(
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    stream = io.StringIO()
-    configure("json", stream, [with_trace_id])
-    yield stream
-    structlog.reset_defaults()
+    with logged(with_trace_id) as stream:
+        yield stream
 
 
 def test_lines_about_one_job_name_its_trace(
