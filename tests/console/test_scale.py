@@ -10,8 +10,6 @@ from tests.console.scale import Large, large
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1_800)]
 MOST_MS = 100.0
-# A preview reads each of the 100,000 letters that it pins, to name the users and to count them.
-PREVIEW_MS = 10_000.0
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +21,7 @@ def deployment() -> Iterator[Large]:
 
 def test_every_page_is_there_within_a_tenth_of_a_second(deployment: Large) -> None:
     times = deployment.page_times()
-    late = {path: found for path, found in times.items() if found.p99 >= MOST_MS}
-    assert [path for path in late if "/preview?" not in path] == []
-    assert all(found.p99 < PREVIEW_MS for found in late.values())
+    assert {path: found for path, found in times.items() if found.p99 >= MOST_MS} == {}
 
 
 def test_fifty_viewers_cost_a_delivery_next_to_nothing(deployment: Large) -> None:
