@@ -175,7 +175,7 @@ def test_the_search_finds_what_is_kept(product: Product, flown: list[str]) -> No
     found = places_with("visible-reference", product)
     assert any(name.endswith(".aof") for name in found)
     assert any(name.startswith("identity.db") for name in found)
-    assert "workers.log" in places_with("vs_dies", product)
+    assert "workers.log" in places_with("job buried", product)
     assert "exported" in places_with("vs_dies", product)
     assert "web.log" in places_with("delivery refused", product)
 
