@@ -20,6 +20,10 @@ from app.web.console.people import Person, Role
 from app.web.console.views import View
 
 FOLDER = Path(__file__).parent / "templates"
+# Pages of one account, and of one mode, which their address names. Every other is of both, and no
+# address may have it say that it is of another than this deployment's own.
+OF_ONE_ACCOUNT = ("/console/references/", "/console/sessions/")
+OF_ONE_MODE = (*OF_ONE_ACCOUNT, "/console/orphans")
 
 # Who the page is made for, as macros see it, which are given no context.
 _person: ContextVar[Person | None] = ContextVar("person", default=None)
@@ -99,13 +103,15 @@ def reference_url(key: Any) -> str:
 
 def _livemode_of(request: Request, default: bool) -> bool:
     named = request.query_params.get("livemode")
-    return default if named not in ("true", "false") else named == "true"
+    of_one = request.scope["path"].startswith(OF_ONE_MODE) and named in ("true", "false")
+    return named == "true" if of_one else default
 
 
 def _account_of(request: Request) -> str:
     """The account that the address names; whoever made the address must not write a text there."""
     named = request.query_params.get("account", "")
-    return named if ACCOUNT_PATH.match(named) else ""
+    of_one = request.scope["path"].startswith(OF_ONE_ACCOUNT) and ACCOUNT_PATH.match(named)
+    return named if of_one else ""
 
 
 def _json_url(request: Request) -> str:

@@ -97,14 +97,6 @@ def test_a_page_says_who_looks_at_which_mode_and_when(browser: Browser) -> None:
     assert '<span class="mode test">test mode</span>' in text
     assert "account not known yet" in text
     assert '<time datetime="2027-01-15T08:00:00Z">2027-01-15 08:00:00 UTC</time>' in text
-    live = browser.get("/console/probe/1?livemode=true&account=acct_1").text
-    assert '<span class="mode live">live mode</span>' in live
-    assert "acct_1" in live
-
-
-def test_no_address_writes_what_it_likes_where_the_account_stands(browser: Browser) -> None:
-    text = browser.get("/console/probe/1?account=Call+0800+1234").text
-    assert "Call 0800" not in text
 
 
 def test_an_address_too_long_to_come_back_to_is_not_passed_on(client: TestClient) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -75,6 +76,28 @@ def test_without_people_there_is_no_console(client: TestClient) -> None:
     assert isinstance(client.app, Starlette)
     assert not any(isinstance(route, ConsoleRoutes) for route in client.app.routes)
     assert client.get("/console/").status_code == 404
+
+
+LIVE = '<span class="mode live">live mode</span>'
+
+
+@pytest.mark.parametrize("path", ["references/lena", "sessions/vs_1"])
+def test_of_one_user_the_mode_and_account_at_the_top_are_those_of_the_address(
+    reader: Browser, path: str
+) -> None:
+    text = reader.get(f"/console/{path}?livemode=true&account=acct_1").text
+    assert LIVE in text
+    assert '<span class="account">acct_1</span>' in text
+    assert "Call 0800" not in reader.get(f"/console/{path}?account=Call+0800+1234").text
+
+
+@pytest.mark.parametrize("path", ["", "dead-letters", "preview", "deferred", "find", "health"])
+def test_no_address_has_any_other_page_say_that_it_is_of_another_mode(
+    reader: Browser, path: str
+) -> None:
+    text = reader.get(f"/console/{path}?livemode=true&account=acct_1").text
+    assert LIVE not in text
+    assert '<span class="account">acct_1</span>' not in text
 
 
 def test_every_page_in_the_navigation_is_there(
