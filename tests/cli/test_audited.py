@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
+import os
+import pwd
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from tests.support.cli import Run
 from tests.support.deployment import Deployment, letter
 
 Entries = Callable[[], list[AuditEntry]]
+
+USER = pwd.getpwuid(os.getuid()).pw_name
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ def test_a_discard_says_who_why_which_and_how_many(
     bury_five(deployment)
     run("dlq", "discard", "--yes", "evt_1", "evt_2", "--why", "sent by a test")
     entry = newest()
-    assert (entry.who, entry.via, entry.action) == (getpass.getuser(), "cli", "discard")
+    assert (entry.who, entry.via, entry.action) == (USER, "cli", "discard")
     assert entry.target == {"queue": "events", "ids": "evt_1, evt_2"}
     assert (entry.reason, entry.result) == ("sent by a test", "done: 2 discarded")
 
@@ -232,20 +235,24 @@ def test_many_ids_are_told_by_their_number() -> None:
 
 
 def test_whoever_is_behind_sudo_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    user = getpass.getuser()
     monkeypatch.delenv("SUDO_USER", raising=False)
-    assert user_name() == user
-    monkeypatch.setenv("SUDO_USER", user)
-    assert user_name() == user
+    assert user_name() == USER
+    monkeypatch.setenv("SUDO_USER", USER)
+    assert user_name() == USER
     monkeypatch.setenv("SUDO_USER", "anna")
-    assert user_name() == f"{user} (sudo: anna)"
-    assert user_at_host().startswith(f"{user} (sudo: anna)@")
+    assert user_name() == f"{USER} (sudo: anna)"
+    assert user_at_host().startswith(f"{USER} (sudo: anna)@")
+
+
+@pytest.mark.parametrize("variable", ["LOGNAME", "USER", "LNAME", "USERNAME"])
+def test_nobody_is_another_by_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "ben")
+    assert "ben" not in user_name()
 
 
 def test_a_user_without_a_name_is_told_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nameless() -> str:
-        raise KeyError
-
-    monkeypatch.setattr(getpass, "getuser", nameless)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_000)
     monkeypatch.delenv("SUDO_USER", raising=False)
-    assert user_name().startswith("uid ")
+    assert user_name() == "uid 4000000000"
