@@ -51,6 +51,7 @@ class Templates:
             "clock": texts.clock,
             "age": texts.age,
             "number": texts.number,
+            "with_code": texts.with_code,
         }
         self._environment.globals |= {"may": may, "reference_url": reference_url}
 

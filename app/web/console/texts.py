@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from markupsafe import Markup
+
 from app.domain.durations import DAY, HOUR, MINUTE
 
 
@@ -34,6 +36,18 @@ def number(count: float, one: str = "", many: str = "") -> str:
     unit = one if count == 1 or not many else many
     whole = int(count) if count == int(count) else count
     return f"{whole:,} {unit}".strip()
+
+
+def with_code(text: str) -> Markup:
+    """HTML of a text in which commands stand between backticks, as the command line writes them."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # one is open: they are no marks
+        return Markup("{}").format(text)
+    marked = (
+        Markup("<code>{}</code>").format(part) if place % 2 else Markup("{}").format(part)
+        for place, part in enumerate(parts)
+    )
+    return Markup("").join(marked)
 
 
 def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:

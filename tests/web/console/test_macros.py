@@ -126,3 +126,16 @@ def test_a_long_list_leads_on_and_a_short_one_does_not(templates: Environment) -
 def test_a_table_can_be_scrolled_by_keyboard_and_has_a_name(templates: Environment) -> None:
     text = write(templates, '{% call table("Letters") %}<tbody></tbody>{% endcall %}')
     assert '<div class="table" role="region" aria-label="Letters" tabindex="0">' in text
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("run `identity migrate`", "run <code>identity migrate</code>"),
+        ("`a` and `<b>`", "<code>a</code> and <code>&lt;b&gt;</code>"),
+        ("<i> of one ` mark", "&lt;i&gt; of one ` mark"),
+        ("", ""),
+    ],
+)
+def test_a_command_between_backticks_is_code(templates: Environment, text: str, html: str) -> None:
+    assert write(templates, "{{ text|with_code }}", text=text) == html
