@@ -64,8 +64,10 @@ def not_signed_in(console: Console, request: Request, *, as_json: bool) -> Respo
         return _as_json(problem) if as_json else _as_page(console, request, problem)
     asked = request.scope.get("raw_path", b"").decode("latin-1")
     query = request.scope["query_string"].decode("latin-1")
+    if len(asked) + len(query) > MAX_BACK:
+        return RedirectResponse(SIGN_IN, 303)
     back = quote(f"{asked}?{query}" if query else asked, safe="")
-    return RedirectResponse(SIGN_IN if len(back) > MAX_BACK else f"{SIGN_IN}?next={back}", 303)
+    return RedirectResponse(f"{SIGN_IN}?next={back}", 303)
 
 
 def _as_json(problem: Problem) -> Response:

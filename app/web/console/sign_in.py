@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from app.configuration.passwords import MAX_PASSWORD, password_matches
 from app.logs import get_logger
-from app.web.console.answers import SIGN_IN, failed, in_thread, shown
+from app.web.console.answers import MAX_BACK, SIGN_IN, failed, in_thread, shown
 from app.web.console.auditing import audit
 from app.web.console.console import Console
 from app.web.console.failing import TooManyTries
@@ -26,6 +26,7 @@ from app.web.console.views import View
 log = get_logger("console")
 
 HOME = "/console/"
+MAX_QUERY = 3 * MAX_BACK + 100  # bytes: each sign of an address may be encoded
 WRONG = "That name and password do not go together."
 
 
@@ -48,7 +49,9 @@ class SignIn:
 
     async def show(self, request: Request) -> Response:
         """The form; back to where one came from, if one is signed in already."""
-        back = _local(request.query_params.get("next", ""))
+        # Read in the event loop, for strangers: no further than what leads here can be long.
+        short = len(request.scope["query_string"]) <= MAX_QUERY
+        back = _local(request.query_params.get("next", "")) if short else HOME
         try:
             if self._console.people.of(request) is not None:
                 return RedirectResponse(back, 303)

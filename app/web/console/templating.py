@@ -103,16 +103,18 @@ def reference_url(key: Any) -> str:
 
 
 def _livemode_of(request: Request, default: bool) -> bool:
+    if not request.scope["path"].startswith(OF_ONE_MODE):
+        return default
     named = request.query_params.get("livemode")
-    of_one = request.scope["path"].startswith(OF_ONE_MODE) and named in ("true", "false")
-    return named == "true" if of_one else default
+    return default if named not in ("true", "false") else named == "true"
 
 
 def _account_of(request: Request) -> str:
     """The account that the address names; whoever made the address must not write a text there."""
+    if not request.scope["path"].startswith(OF_ONE_ACCOUNT):
+        return ""
     named = request.query_params.get("account", "")
-    of_one = request.scope["path"].startswith(OF_ONE_ACCOUNT) and ACCOUNT_PATH.match(named)
-    return named if of_one else ""
+    return named if ACCOUNT_PATH.match(named) else ""
 
 
 def _json_url(request: Request) -> str:

@@ -103,6 +103,8 @@ def test_an_address_too_long_to_come_back_to_is_not_passed_on(client: TestClient
     led = Browser(client).get("/console/probe/1?who=" + "%C3%A9" * 5_000)
     assert led.status_code == 303
     assert led.headers["location"] == "/console/sign-in"
+    form = Browser(client).get("/console/sign-in?next=/console/probe/1&" + "a&" * 30_000)
+    assert 'value="/console/"' in form.text  # a stranger's query was not even read
 
 
 @pytest.mark.parametrize(
