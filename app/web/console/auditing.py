@@ -23,9 +23,12 @@ def audit(
     """Keep who did what: `result` is done, refused or failed.
 
     The log has it first, without what may name a user. Where the ledger is away it is in the log
-    alone: what was done is done, and to say that it failed would be false.
+    alone: what was done is done, and to say that it failed would be false. So is what is refused
+    over and over.
     """
     log.info("action in the console", action=action, person=person.name, result=result)
+    if result == "refused" and not console.refused.allows():
+        return
     write_entry(
         console.stores.audit,
         who=person.name,

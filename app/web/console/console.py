@@ -14,6 +14,7 @@ from app.web.console.accounts import OwnAccount
 from app.web.console.people import People
 from app.web.console.templating import Templates
 from app.web.console.tries import Tries
+from app.web.limits import Allowance
 
 # Connections to each store, and seconds for a statement: deliveries and the API have others.
 SHARE = Share(connections=2, seconds=2.0)
@@ -21,6 +22,9 @@ SHARE = Share(connections=2, seconds=2.0)
 READING, ACTING, HASHING = 4, 2, 2
 # Entries of the audit that are written at once, of what waits for no action: signing in, refusals.
 NOTING = 2
+# What is refused has an entry each, up to so many, and how many more a second; the log has all.
+# Whoever is signed in must not fill the ledger.
+REFUSED_BURST, REFUSED_RATE = 100, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class Console:
     noting: CapacityLimiter
     people: People
     tries: Tries
+    refused: Allowance
 
     @classmethod
     def of(
@@ -61,4 +66,5 @@ class Console:
             noting=CapacityLimiter(NOTING),
             people=People(settings, now),
             tries=Tries(monotonic),
+            refused=Allowance(REFUSED_BURST, REFUSED_RATE, monotonic),
         )

@@ -58,7 +58,8 @@ class People:
     def __init__(self, settings: Settings, now: Callable[[], float]) -> None:
         """`now` gives Unix seconds."""
         self.users = {user.name: user for user in settings.console_users}
-        self.sessions = Sessions({name: str(user.hash) for name, user in self.users.items()}, now)
+        lines = {name: f"{user.role}:{user.hash}" for name, user in self.users.items()}
+        self.sessions = Sessions(lines, now)
         self._header = settings.console_proxy_header
         self._secret = str(settings.console_proxy_secret or "").encode()
         self._by_proxy = {user.name: user.role for user in settings.console_proxy_users}

@@ -1,7 +1,8 @@
 """The cookie of a person who has signed in: their name and the time, signed.
 
-The key is made of the stored hash of their password. So a session ends when the password changes
-or the person is taken out, every web process reads every cookie, and nothing is kept for it.
+The key is made of their line in CONSOLE_USERS, which has the hash of their password. So a session
+ends when the password or the role changes or the person is taken out, every web process reads every
+cookie, and nothing is kept for it.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ LASTS = 12 * 3600  # seconds
 class _Signer(TimestampSigner):
     """Signs by a person's own key, and by the clock that it is given."""
 
-    def __init__(self, hash: str, now: Callable[[], float]) -> None:
-        key = hmac.digest(hash.encode(), b"session of the console", "sha256")
+    def __init__(self, line: str, now: Callable[[], float]) -> None:
+        key = hmac.digest(line.encode(), b"session of the console", "sha256")
         super().__init__(key, salt=b"", key_derivation="none", digest_method=hashlib.sha256)
         self._now = now
 
@@ -33,9 +34,9 @@ class _Signer(TimestampSigner):
 class Sessions:
     """Makes the cookies, and reads them."""
 
-    def __init__(self, hashes: Mapping[str, str], now: Callable[[], float]) -> None:
-        """`hashes` are those of the passwords, by name; `now` gives Unix seconds."""
-        self._signers = {name: _Signer(hash, now) for name, hash in hashes.items()}
+    def __init__(self, lines: Mapping[str, str], now: Callable[[], float]) -> None:
+        """`lines` have role and hash, by name; `now` gives Unix seconds."""
+        self._signers = {name: _Signer(line, now) for name, line in lines.items()}
 
     def cookie_of(self, name: str) -> str:
         """The cookie of a person, from now on for LASTS seconds."""

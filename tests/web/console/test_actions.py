@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from app.configuration.settings import Settings
 from app.web.console import sign_in
-from app.web.console.console import Console
+from app.web.console.console import REFUSED_BURST, Console
 from app.web.console.forms import MAX_FORM
 from app.web.console.routes import ConsoleRoutes
 from tests.web.console import probe
@@ -64,6 +64,16 @@ def test_a_role_that_is_too_low_is_refused_and_that_is_in_the_audit(
     (entry,) = audited(console)
     assert (entry.who, entry.action, entry.result) == ("reader", "press", "refused")
     assert entry.target == {"id": "7"}
+
+
+def test_what_is_refused_over_and_over_does_not_fill_the_audit(
+    console: Console, reader: Browser, operator: Browser
+) -> None:
+    for _ in range(REFUSED_BURST):
+        console.refused.allows()
+    assert reader.post(PRESS, reason="because").status_code == 403
+    assert operator.post(PRESS, reason="because").status_code == 303
+    assert [entry.result for entry in audited(console)] == ["done"]
 
 
 def test_who_is_not_signed_in_does_nothing(console: Console, stranger: Browser) -> None:

@@ -10,8 +10,10 @@ from redis import Redis
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
+from app.configuration.settings import Settings
 from app.web.console import sign_in as module
 from app.web.console.console import ACTING, Console
+from app.web.console.people import People
 from app.web.console.sessions import COOKIE, LASTS, Sessions
 from app.web.console.tries import NAME_REFILL, OF_A_NAME, OF_ALL, Tries
 from tests.web.console.browser import HASH, PASSWORD, Browser, opened_console, signed_in
@@ -196,6 +198,16 @@ def test_a_session_ends_with_its_password_and_with_its_person() -> None:
     assert Sessions({"anna": HASH + "x"}, clock).name_in(cookie) is None
     assert Sessions({"ben": HASH}, clock).name_in(cookie) is None
     assert Sessions({"anna": HASH, "ben": HASH}, clock).name_in(cookie) == "anna"
+
+
+def test_a_session_ends_with_its_role() -> None:
+    def people(role: str) -> People:
+        environment = {"CONSOLE_USERS": f"anna:{role}:{HASH}"}
+        return People(Settings.from_environment(environment), Clock())
+
+    cookie = people("read").sessions.cookie_of("anna")
+    assert people("read").sessions.name_in(cookie) == "anna"
+    assert people("operate").sessions.name_in(cookie) is None
 
 
 def test_a_forged_cookie_is_nobodys() -> None:
