@@ -21,6 +21,9 @@ from app.local.valkey import free_port
 from tests.support.cli import ROOT
 from tests.support.waiting import eventually
 
+# Seconds: each of its four processes may take 30 to stop, and Valkey 10.
+STOP_WITHIN = 140
+
 
 @dataclass
 class Dev:
@@ -44,7 +47,7 @@ class Dev:
         for each in signals:
             self.process.send_signal(each)
             time.sleep(0.3)
-        return self.process.wait(60)
+        return self.process.wait(STOP_WITHIN)
 
     def up(self) -> Dev:
         """The same, once it has printed everything."""
