@@ -20,10 +20,9 @@ from app.ledger.tables import metadata
 from app.local.valkey import free_port
 from app.queue.model import EVENTS, NewJob, event_job
 from app.queue.transitions import JobQueue
+from tests.e2e.ledgers import ledger_of
 from tests.e2e.parts import SECRETS, Product, running
 from tests.e2e.test_canaries import CANARY, in_redis, places_with, planted
-from tests.support.postgres import Postgres
-from tests.support.stores import migrate_database
 from tests.support.waiting import eventually
 
 REFERENCE = "R3FERENCE-of-a-person"
@@ -37,11 +36,7 @@ STREAM = "changes"
 def product(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Product]:
-    url = None
-    if request.param == "postgresql":
-        server: Postgres = request.getfixturevalue("postgres")
-        url = server.url(server.create_database())
-        migrate_database(url)
+    url = ledger_of(request)
     receivers = {
         "NOTIFY_URL": f"http://127.0.0.1:{free_port()}/",  # nobody is there: all is deferred
         "NOTIFY_SECRET": "whsec_" + "c" * 40,

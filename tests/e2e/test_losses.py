@@ -23,10 +23,9 @@ from tests.e2e.catching_up import (
     run_all,
     users_told,
 )
+from tests.e2e.ledgers import ledger_of
 from tests.e2e.parts import WITHIN, Product, running
 from tests.notifications.receiver import SECRET, Receiver, receiving
-from tests.support.postgres import Postgres
-from tests.support.stores import migrate_database
 from tests.support.waiting import eventually
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -62,11 +61,7 @@ class Team:
 def team(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Team]:
-    url = None
-    if request.param == "postgresql":
-        server: Postgres = request.getfixturevalue("postgres")
-        url = server.url(server.create_database())
-        migrate_database(url)
+    url = ledger_of(request)
     with receiving() as receiver:
         notify = {
             "NOTIFY_URL": receiver.url,
