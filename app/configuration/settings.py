@@ -96,13 +96,8 @@ class _Reader:
     def settings(self) -> Settings:
         values = {field: self.read(variable) for field, variable in VARIABLES.items()}
         settings = Settings(**values)
-        # A dyno's disk is lost with the dyno, and the ledger would be too.
-        wrong = any(problem.startswith("DATABASE_URL ") for problem in self.problems)
-        sqlite = str(settings.database_url).startswith("sqlite")
-        if self.environment.get("DYNO") and sqlite and not wrong:
-            self.problems.append(
-                "DATABASE_URL is SQLite, which is lost with the dyno: add a PostgreSQL"
-            )
+        if self.environment.get("DYNO") and str(settings.database_url).startswith("sqlite"):
+            self.refuse_sqlite()
         if settings.purpose_metadata_key in (*settings.reference_metadata_keys, LAST_METADATA_KEY):
             self.problems.append("PURPOSE_METADATA_KEY is a key that references are read from")
         if settings.notify_url and not self.environment.get("NOTIFY_SECRET"):
@@ -112,6 +107,14 @@ class _Reader:
         if not any(problem.startswith("CONSOLE") for problem in self.problems):
             self.problems += settings.console_problems()
         return settings
+
+    def refuse_sqlite(self) -> None:
+        """A dyno's disk is lost with the dyno, and the ledger would be too."""
+        if any(problem.startswith("DATABASE_URL ") for problem in self.problems):
+            return
+        is_set = bool(self.environment.get("DATABASE_URL"))
+        what = "is SQLite, which is" if is_set else "is not set, and SQLite would be"
+        self.problems.append(f"DATABASE_URL {what} lost with the dyno: add a PostgreSQL")
 
     def read(self, variable: Variable) -> Any:
         text = self.environment.get(variable.name, "")

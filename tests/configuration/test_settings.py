@@ -239,10 +239,18 @@ def test_settings_cannot_be_changed() -> None:
         read().port = 1  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("url", [None, "", "sqlite:///identity.db", "sqlite://"])
-def test_a_dyno_refuses_sqlite(url: str | None) -> None:
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        (None, "is not set, and SQLite would be"),
+        ("", "is not set, and SQLite would be"),
+        ("sqlite:///identity.db", "is SQLite, which is"),
+        ("sqlite://", "is SQLite, which is"),
+    ],
+)
+def test_a_dyno_refuses_sqlite(url: str | None, told: str) -> None:
     (problem,) = problems_of({"DYNO": "web.1"} | ({} if url is None else {"DATABASE_URL": url}))
-    assert "lost with the dyno" in problem
+    assert problem == f"DATABASE_URL {told} lost with the dyno: add a PostgreSQL"
 
 
 def test_a_dyno_takes_postgresql() -> None:

@@ -37,9 +37,9 @@ OTHERS_VARIABLES = {
 }
 # Programs that are not ours: what follows is theirs to check.
 OTHERS_PROGRAMS = {
-    ".", "bash", "cd", "cp", "cut", "docker", "echo", "eval", "git", "heroku", "kubectl", "openssl",
-    "pg_dump", "pg_restore", "pip", "printf", "promtool", "psql", "redis-cli", "rm", "sha256sum",
-    "sleep", "stripe", "valkey-cli",
+    ".", "bash", "cd", "cp", "cut", "docker", "echo", "eval", "fly", "git", "heroku", "kubectl",
+    "openssl", "pg_dump", "pg_restore", "pip", "printf", "promtool", "psql", "railway", "redis-cli",
+    "rm", "sha256sum", "sleep", "stripe", "valkey-cli",
 }  # fmt: skip
 PYTHONS = {"python", "python3", ".venv/bin/python"}
 SEPARATORS = {"&&", "||", "|", ";", "&", "(", ")"}
@@ -102,6 +102,8 @@ def problem_of(command: Command, script: str) -> str | None:
         return _python_problem(arguments)
     if program == "identity":
         return click_problem(arguments)
+    if program == "heroku" and "identity" in arguments:
+        return _heroku_run_problem(arguments)
     if program == "curl":
         return _curl_problem(arguments)
     if program == "make":
@@ -116,6 +118,14 @@ def problem_of(command: Command, script: str) -> str | None:
 def _of_venv(program: str) -> bool:
     name = program.removeprefix(".venv/bin/")
     return name != program and (ROOT / program).exists()
+
+
+def _heroku_run_problem(arguments: list[str]) -> str | None:
+    """`heroku run` passes on no option that stands before `--`."""
+    before, ours = arguments[: arguments.index("identity")], arguments.index("identity") + 1
+    if before[0] != "run" or before[-1] != "--":
+        return "`heroku run` has to be told by -- where the command begins"
+    return click_problem(arguments[ours:])
 
 
 def _python_problem(arguments: list[str]) -> str | None:

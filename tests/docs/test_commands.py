@@ -89,6 +89,8 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
         ("A=$(curl -X POST $API/v1/references/u)", "not served"),
         ("nosuch --help", "no program"),
         ('eval "$(python -m app dql)"', "no command dql"),
+        ("heroku run -- identity dql list", "no command dql"),
+        ("heroku run identity dlq list", "told by --"),
     ],
 )
 def test_what_cannot_be_typed_is_found(script: str, problem: str) -> None:
