@@ -30,7 +30,7 @@ sys.meta_path.insert(0, Absent())
 def not_on_a_dyno() -> set[str]:
     """The modules of this environment that requirements.txt does not bring."""
     lock = (ROOT / "requirements.txt").read_text("utf-8")
-    locked = {_normal(name) for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)}
+    locked = {_normal(name) for name in re.findall(r"^([\w.-]+)(?:\[.*\])?==", lock, re.M)}
     return {
         module
         for module, brought_by in packages_distributions().items()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import yaml
 
 from tests.support.cli import ROOT
 
-READERS = {".json": json.loads, ".toml": tomllib.loads, ".yaml": yaml.safe_load}
+READERS: dict[str, Callable[[str], Any]] = {
+    ".json": json.loads,
+    ".toml": tomllib.loads,
+    ".yaml": yaml.safe_load,
+}
 
 
 class HostFile(NamedTuple):

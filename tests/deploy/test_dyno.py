@@ -22,8 +22,7 @@ from tests.deploy.dyno import Dynos, dynos, not_on_a_dyno
 from tests.faults.processes import group_is_gone
 from tests.support.places import dead
 from tests.support.postgres import Postgres
-from tests.support.proxy import proxy_to
-from tests.support.stub_server import self_signed, tls_context
+from tests.support.stub_server import leads_to, self_signed, stub_server, tls_context
 from tests.support.waiting import eventually
 from tests.web.deliveries import SECRET, URL, event, signed
 
@@ -99,12 +98,12 @@ def app(tmp_path: Path, valkey: Valkey, ledger_url: str) -> Iterator[Dynos]:
     """An app with add-ons like Heroku's: its Redis speaks TLS, with a certificate of its own."""
     certificate = self_signed(tmp_path, "nobody.example")
     with (
-        proxy_to(valkey.port, tls_context(certificate)) as redis,
+        stub_server(leads_to(valkey.port, tls_context(certificate))) as redis,
         dynos(
             tmp_path,
             PORT=str(free_port()),
             WEB_CONCURRENCY="2",
-            REDIS_URL=redis.url,
+            REDIS_URL=f"rediss://127.0.0.1:{redis}/0",
             REDIS_TLS_VERIFY="0",
             DATABASE_URL=ledger_url,
             STRIPE_WEBHOOK_SECRET=SECRET,

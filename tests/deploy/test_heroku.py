@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -23,16 +24,15 @@ ARGUMENTS = {
     "dlq replay": ["evt_1"],
     "operations show": ["op_1"],
     "operations stop": ["op_1"],
-    "operations start": ["replay", "--all", "--why", "a test", "--yes"],
+    "operations start": ["replay", "--why", "a test", "--yes"],
     "orphans claim": ["vs_1", "user_1"],
     "queue pause": ["--reason", "a test"],
     "references allow": ["user_1", "--reason", "a test"],
-    "references forget": ["user_1", "--yes", "--reason", "a test"],
+    "references forget": ["user_1", "--yes"],
     "references redact": ["user_1", "--yes"],
     "references refresh": ["user_1"],
     "references show": ["user_1"],
     "backfill": ["--since", "1h"],
-    "notify test": ["user_1"],
 }
 # `doctor` says it as one of its findings; the others have no ledger, or one that is theirs alone.
 OTHERWISE = {"doctor", "demo", "dev", "dev env", "dev trigger", "console password"}
@@ -81,16 +81,19 @@ def test_doctor_on_a_dyno_names_sqlite(run: Run) -> None:
     assert REFUSED in out
 
 
-def test_identity_is_a_command_in_a_dynos_shell() -> None:
-    """By `.profile`, in which Heroku's dynos begin, from whatever folder."""
+def test_identity_is_a_command_in_a_dynos_shell(tmp_path: Path) -> None:
+    """By `.profile`, in which Heroku's dynos begin, from whatever folder, and with its words."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nprintf "%s|" "$PYTHONPATH" "$@"\nexit 7\n')
+    python.chmod(0o755)
     ran = subprocess.run(
-        ["bash", "-c", '. "$HOME/.profile" && identity --version'],
+        ["bash", "-c", '. "$HOME/.profile" && identity dlq list --session "a b"'],
         cwd="/",
-        env={"HOME": str(ROOT), "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"},
+        env={"HOME": str(ROOT), "PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": "/mine"},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.startswith("identity ")
+    assert (ran.returncode, ran.stderr) == (7, "")
+    assert ran.stdout == f"{ROOT}/bin/..:/mine|-m|app|dlq|list|--session|a b|"

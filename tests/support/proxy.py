@@ -1,12 +1,8 @@
-"""A name that can lead to another server: a TCP proxy whose open connections stay as they are.
-
-It may speak TLS before a server that does not, as our Valkey.
-"""
+"""A name that can lead to another server: a TCP proxy whose open connections stay as they are."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,10 +13,9 @@ from app.local.valkey import free_port
 class Proxy:
     """Leads each new connection to `target`, a port on loopback."""
 
-    def __init__(self, target: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, target: int) -> None:
         self.target = target
         self.port = free_port()
-        self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -28,7 +23,7 @@ class Proxy:
     @property
     def url(self) -> str:
         """What REDIS_URL has to be."""
-        return f"{'rediss' if self._tls else 'redis'}://127.0.0.1:{self.port}/0"
+        return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         self._thread.start()
@@ -39,7 +34,7 @@ class Proxy:
         self._thread.join(10)
 
     def _run(self) -> None:
-        listening = asyncio.start_server(self._connect, "127.0.0.1", self.port, ssl=self._tls)
+        listening = asyncio.start_server(self._connect, "127.0.0.1", self.port)
         server = self._loop.run_until_complete(listening)
         self._ready.set()
         self._loop.run_forever()
@@ -68,9 +63,9 @@ async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 @contextmanager
-def proxy_to(target: int, tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
+def proxy_to(target: int) -> Iterator[Proxy]:
     """A proxy that leads there for now."""
-    proxy = Proxy(target, tls)
+    proxy = Proxy(target)
     proxy.start()
     try:
         yield proxy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import subprocess
@@ -82,6 +83,25 @@ def tls_context(certificate: tuple[Path, Path]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     return context
+
+
+def leads_to(port: int, context: ssl.SSLContext) -> Talk:
+    """Speak TLS before a server that does not, as our Valkey."""
+
+    def talk(connection: socket.socket) -> None:
+        with (
+            context.wrap_socket(connection, server_side=True) as near,
+            socket.create_connection(("127.0.0.1", port)) as far,
+        ):
+            while True:
+                ready = [near] if near.pending() else select.select([near, far], [], [])[0]
+                for one in ready:
+                    part = one.recv(65536)
+                    if not part:
+                        return
+                    (far if one is near else near).sendall(part)
+
+    return talk
 
 
 def speaks_tls(context: ssl.SSLContext, before: bytes = b"") -> Talk:
