@@ -1,7 +1,8 @@
 # What a developer types. `.ci/run` calls the same targets on a clean checkout.
 PYTHON = .venv/bin/python
+SBOM = sbom.json
 
-.PHONY: help install check format lint floors types locks test slow coverage covered bench smoke audit sbom docs docs-reference docs-serve
+.PHONY: help install check format lint floors types locks test slow coverage covered bench smoke audit sbom build release docs docs-reference docs-serve
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -58,7 +59,13 @@ audit:  ## Known weaknesses of what is locked; says so if the advisories cannot 
 
 sbom:  ## What a deployment installs, as CycloneDX JSON in sbom.json
 	.venv/bin/uv tool run --quiet --from cyclonedx-bom==7.1.0 cyclonedx-py requirements \
-	  requirements.txt --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json
+	  requirements.txt --pyproject pyproject.toml --output-reproducible --of JSON -o $(SBOM)
+
+build:  ## The wheel and the sdist of the last commit, in dist/
+	bash .ci/build
+
+release:  ## Commit and tag VERSION: make release VERSION=1.2.3 [FLAGS=--dry-run]
+	$(PYTHON) -m tests.releases.cut $(VERSION) $(FLAGS)
 
 bench:  ## All benchmarks: half an hour, on a machine that does nothing else
 	$(PYTHON) -m tests.benchmarks --json bench.json --svg benchmarks.svg

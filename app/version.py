@@ -12,6 +12,11 @@ DISTRIBUTION = "stripe-identity-reconciler"
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 
+def in_clone() -> bool:
+    """Whether this runs from a clone, and not from an installed package."""
+    return PROJECT.exists()
+
+
 @cache
 def version() -> str:
     """The version that is installed or, in a clone that is not, that of its pyproject.toml.
@@ -22,6 +27,6 @@ def version() -> str:
         return installed_version(DISTRIBUTION)
     except PackageNotFoundError:
         pass
-    if not PROJECT.exists():  # an image into which only the packages were copied
+    if not in_clone():  # an image into which only the packages were copied
         return "unknown"
     return str(tomllib.loads(PROJECT.read_text("utf-8"))["project"]["version"])

@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from app.cli.dev_text import this_program
 from app.cli.output import say
 from app.local.comparison import Comparison
 from app.local.demo import DemoResult, run_demo
@@ -97,7 +98,7 @@ def _run(folder: Path, references: int, seed: int) -> DemoResult:
         with stack, _progress() as progress:
             return run_demo(stack, scenarios(references, seed), progress)
     except (NotStarted, RuntimeError) as error:
-        raise click.ClickException(f"{error}\n{stack.tail()}") from None
+        raise click.ClickException(f"{error}\n{stack.tail()}".rstrip()) from None
 
 
 def _progress() -> Progress:
@@ -164,4 +165,4 @@ def _everybody(comparisons: Sequence[Comparison]) -> str:
 
 def _what_next(show_all: bool) -> str:
     more = "" if show_all else "`--all` shows every user.\n"
-    return f"{more}Next: `python -m app dev` starts the same and stays up."
+    return f"{more}Next: `{this_program()} dev` starts the same and stays up."

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from app.cli.dev_text import FOLDER
+from app.cli.dev_text import usual_folder
 from app.cli.output import say
 from app.local.running import NoneRuns, Running, find_running
 
@@ -16,7 +16,7 @@ from app.local.running import NoneRuns, Running, find_running
 def _of_the_group(context: click.Context, option: click.Parameter, value: Any) -> Path:
     """The option, which may stand before the subcommand as well as after it."""
     given = context.parent and context.parent.params.get("folder")
-    return Path(value or given or FOLDER)
+    return Path(value or given or usual_folder())
 
 
 folder_option = click.option(

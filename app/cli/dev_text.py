@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
 from app.local.stack import ROOT, Stack
 from app.stripe.signatures import WEBHOOK_PATH
+from app.version import in_clone
 
-FOLDER = ROOT / ".data"
+DATA = ".data"
 # Who may sign in to the console, and the file with the password.
 CONSOLE_PERSON, CONSOLE_PASSWORD = "dev", "console-password"
 
 
+def usual_folder() -> Path:
+    """Where `dev` keeps its data: in the clone or, where there is none, in the folder we are in."""
+    return ROOT / DATA if in_clone() else Path(DATA)
+
+
+def this_program() -> str:
+    """How a person runs the command line on this machine."""
+    called, python = sys.argv[0], Path(sys.executable)
+    if Path(called).name == "identity":
+        return "identity" if shutil.which("identity") == called else shlex.quote(called)
+    if Path.cwd() == ROOT and python.is_relative_to(ROOT):
+        return f"{python.relative_to(ROOT)} -m app"
+    return f"{shlex.quote(str(python))} -m app"
+
+
 def this_command(folder: Path) -> str:
     """How a person runs `dev` on this machine, with `--folder` where it is not the usual one."""
-    python = Path(sys.executable)
-    if Path(sys.argv[0]).name == "identity":
-        command = "identity"
-    elif Path.cwd() == ROOT and python.is_relative_to(ROOT):
-        command = f"{python.relative_to(ROOT)} -m app"
-    else:
-        command = f"{shlex.quote(str(python))} -m app"
-    folder = folder.resolve()
-    return (
-        f"{command} dev"
-        if folder == FOLDER
-        else f"{command} dev --folder {shlex.quote(str(folder))}"
-    )
+    command, folder = f"{this_program()} dev", folder.resolve()
+    if folder == usual_folder().resolve():
+        return command
+    return f"{command} --folder {shlex.quote(str(folder))}"
 
 
 def what_to_try(stack: Stack, header: Path) -> str:

@@ -17,6 +17,7 @@ import requests
 
 from app.ledger.engine import open_engine
 from app.ledger.migrate import upgrade
+from app.local.extra import missing_extra
 from app.local.folder_lock import FolderInUse, FolderLock
 from app.local.ports import port_problem
 from app.local.signals import hold_stop_signals
@@ -119,6 +120,8 @@ class Stack:
 
         Raises NotStarted. `stop` stops what was started by then.
         """
+        if missing := missing_extra():
+            raise NotStarted(missing)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock_folder()
         self._refuse_taken_ports()

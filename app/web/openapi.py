@@ -9,9 +9,11 @@ import yaml
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.version import version
+
 
 def load_description(path: Path) -> bytes:
-    """Read the YAML file at `path` and return the same document as JSON.
+    """Read the YAML file at `path` and return the same document as JSON, with our version.
 
     Raises yaml.YAMLError if the file is not YAML, TypeError if it holds what JSON cannot, such as
     a date without quotes.
@@ -19,6 +21,7 @@ def load_description(path: Path) -> bytes:
     # Where PyYAML was built with libyaml: its own parser takes a twentieth of a second, each start.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     document = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+    document["info"]["version"] = version()  # it stands in pyproject.toml, and nowhere else
     return json.dumps(document, indent=2).encode()
 
 

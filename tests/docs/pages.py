@@ -14,6 +14,7 @@ OTHERS = (
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
+    "PACKAGE.md",
     "SECURITY.md",
     "deploy/sandbox/README.md",
 )

@@ -7,12 +7,14 @@ written is never written again: it stands in the Redis and the ledgers of those 
 from __future__ import annotations
 
 import tempfile
-import tomllib
 from pathlib import Path
+
+from packaging.version import Version
 
 from app.local.valkey import Valkey
 from app.queue.connection import open_redis
 from app.queue.model import NewJob
+from app.version import version
 from tests.releases.holding import FOLDER, JOBS, LEDGER, keep_jobs, keep_ledger
 from tests.support.deployment import Deployment, letter, opened_deployment
 from tests.support.stores import migrated_file
@@ -47,9 +49,8 @@ def write(folder: Path) -> None:
 
 
 def main() -> None:
-    """Of the version that pyproject.toml names."""
-    version = tomllib.loads(Path("pyproject.toml").read_text())["project"]["version"]
-    folder = FOLDER / version
+    """Of the release in the making: `0.2.0` while pyproject.toml says `0.2.0.dev0`."""
+    folder = FOLDER / Version(version()).base_version
     folder.mkdir(exist_ok=True)
     write(folder)
 
