@@ -13,7 +13,7 @@ from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 
 from tests.faults.traffic import Event
-from tests.web.deliveries import signed
+from tests.web.deliveries import signature
 
 SECRET = "whsec_faults"
 # Under `everysec` an answer waits for a second or so: as many as the fastest tests send in one.
@@ -47,7 +47,9 @@ class Sender:
         self._numbers = itertools.count()
         self._open = 0
         self._ending = False
+        self.secrets: tuple[str, ...] = (SECRET,)  # Stripe signs by both while one is rolled
         self.sent: set[str] = set()
+        self.first_tried: dict[str, float] = {}  # monotonic
         self.acknowledged: dict[str, list[str]] = {}
         self.answers: Counter[int] = Counter()  # by HTTP status; 0 is none at all
         self.delivered_at: dict[str, float] = {}  # when it was first acknowledged, monotonic
@@ -79,6 +81,12 @@ class Sender:
         """How many acknowledgements were of an event acknowledged before."""
         with self._lock:
             return sum(len(told) - 1 for told in self.acknowledged.values())
+
+    @property
+    def longest_refusal(self) -> float:
+        """Seconds between the first try of a delivery and its acknowledgement, at most."""
+        with self._lock:
+            return max(at - self.first_tried[id] for id, at in self.delivered_at.items())
 
     def give(self, events: Iterable[Event]) -> None:
         """Deliver these, as many a second as may be."""
@@ -127,14 +135,20 @@ class Sender:
     def _deliver(self, connection: HTTPConnection, event: Event) -> tuple[int, str]:
         body = event.body
         self.sent.add(event.id)
+        self.first_tried.setdefault(event.id, time.monotonic())
         try:
-            connection.request("POST", "/webhooks/stripe", body, signed(body, SECRET))
+            connection.request("POST", "/webhooks/stripe", body, self._headers(body))
             answer = connection.getresponse()
             told = answer.read()
         except (OSError, HTTPException):
             connection.close()
             return 0, ""
         return answer.status, json.loads(told)["outcome"] if answer.status == 200 else ""
+
+    def _headers(self, body: bytes) -> dict[str, str]:
+        at = time.time()
+        signatures = (f"v1={signature(body, secret, at)}" for secret in self.secrets)
+        return {"Stripe-Signature": ",".join((f"t={int(at)}", *signatures))}
 
     def _note(self, event: Event, tries: int, status: int, outcome: str) -> None:
         with self._lock:

@@ -21,6 +21,8 @@ from tests.support.waiting import eventually
 
 FAILOVERS = 10
 EVENTS_A_ROUND = 150
+# Seconds. Stripe's first tries are minutes apart: what it sends again then is taken.
+REFUSED_FOR = 60
 
 
 def replace_primary(servers: Watched) -> None:
@@ -75,4 +77,5 @@ def test_ten_failovers_lose_nothing_and_no_process_is_restarted(
         eventually(lambda: in_ledger(ledger, acknowledged) == acknowledged, 120, "all is applied")
         assert [process.poll() for process in product] == [None, None]
     assert len(acknowledged) == FAILOVERS * EVENTS_A_ROUND
+    assert sender.longest_refusal < REFUSED_FOR
     assert not re.search(r"child died|child hangs|Traceback", log.read_text())
