@@ -49,14 +49,15 @@ def check_http_url(text: str) -> SplitResult:
 def check_stripe_url(text: str) -> None:
     """Raises ValueError, which says what is wrong, if the key must not be sent to the address."""
     parts = check_http_url(text)
-    if parts.scheme == "http" and not _is_this_host(parts.hostname or ""):
+    if parts.scheme == "http" and not is_this_host(parts.hostname or ""):
         raise ValueError(
             "is http:// to another host: whoever is on the way would read the key and people's "
             "data; use https://"
         )
 
 
-def _is_this_host(host: str) -> bool:
+def is_this_host(host: str) -> bool:
+    """Whether a name or an address is loopback's: nobody is on the way to it."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
+from urllib.parse import unquote
 
 from starlette.datastructures import Secret
 
@@ -41,6 +42,13 @@ class ProxyUser(NamedTuple):
     role: str
 
 
+class ClaimedRole(NamedTuple):
+    """What a provider says of a person, and the role that it gives."""
+
+    name: str  # a value of the claim
+    role: str
+
+
 class _Named(Protocol):
     @property
     def name(self) -> str: ...
@@ -59,6 +67,11 @@ def read_proxy_users(text: str) -> tuple[ProxyUser, ...]:
     return _read_entries(text, _read_proxy_user)
 
 
+def read_claimed_roles(text: str) -> tuple[ClaimedRole, ...]:
+    """`value:role value:role`. Raises Wrong with a line for each entry that is wrong."""
+    return _read_entries(text, _read_claimed_role, "a value")
+
+
 def read_header_name(text: str) -> str:
     """A header's name in lower case. Raises ValueError, which says what is wrong."""
     if not HEADER_NAME.match(text):
@@ -73,7 +86,7 @@ def read_proxy_secret(text: str) -> Secret:
     return Secret(text)
 
 
-def _read_entries(text: str, read: Callable[[str], T]) -> tuple[T, ...]:
+def _read_entries(text: str, read: Callable[[str], T], what: str = "a person") -> tuple[T, ...]:
     found: list[T] = []
     problems: list[str] = []
     for place, entry in enumerate(text.split(), start=1):
@@ -81,15 +94,15 @@ def _read_entries(text: str, read: Callable[[str], T]) -> tuple[T, ...]:
             found.append(read(entry))
         except ValueError as error:
             problems.append(f"entry {place} {error}")
-    problems += _doubles(found)
+    problems += _doubles(found, what)
     if problems:
         raise Wrong(problems)
     return tuple(found)
 
 
-def _doubles(found: Sequence[_Named]) -> list[str]:
+def _doubles(found: Sequence[_Named], what: str) -> list[str]:
     names = [one.name for one in found]
-    return [] if len(set(names)) == len(names) else ["names a person twice"]
+    return [] if len(set(names)) == len(names) else [f"names {what} twice"]
 
 
 def _read_console_user(entry: str) -> ConsoleUser:
@@ -117,8 +130,20 @@ def _read_proxy_user(entry: str) -> ProxyUser:
     return ProxyUser(name, role)
 
 
+def _read_claimed_role(entry: str) -> ClaimedRole:
+    value, _, role = entry.rpartition(":")
+    if not value:
+        raise ValueError("is not value:role")
+    _check_role(role)
+    return ClaimedRole(unquote(value), role)
+
+
 def _check(name: str, role: str) -> None:
     if not PERSON.match(name):
         raise ValueError(f"has a name that is not of {PERSON_FORM}")
+    _check_role(role)
+
+
+def _check_role(role: str) -> None:
     if role not in ROLES:
         raise ValueError("has a role that is not read, operate or redact")

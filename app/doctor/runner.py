@@ -10,7 +10,17 @@ from typing import TypeAlias
 
 from redis.exceptions import RedisError
 
-from app.doctor import clocks, database, deferred, notifications, queues, redis, settings, stripe
+from app.doctor import (
+    clocks,
+    database,
+    deferred,
+    notifications,
+    queues,
+    redis,
+    settings,
+    single_sign_on,
+    stripe,
+)
 from app.doctor.deployment import Deployment, Skipped
 from app.doctor.result import Finding, hint_of
 from app.domain.errors import IdentityError, QueueRefused, StoreFailure
@@ -39,6 +49,7 @@ CHECKS: tuple[tuple[str, Callable[[Deployment], Finding]], ...] = (
     ("database", database.check_database),
     ("database writes", database.check_writes),
     ("callback", notifications.check_callback),
+    ("single sign-on", single_sign_on.check_provider),
     ("last event", database.check_last_event),
     ("redactions", database.check_redactions),
     ("clock against Redis", clocks.check_redis_skew),

@@ -134,6 +134,7 @@ def say_console_starts(settings: Settings) -> None:
         address=f"{settings.host}:{settings.port}",
         process_count=settings.web_concurrency,
         people=[*by_password, *by_proxy],
+        provider=None if settings.single_sign_on is None else settings.single_sign_on.host,
     )
 
 

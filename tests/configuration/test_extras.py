@@ -27,7 +27,11 @@ def problems(**environment: str) -> list[str]:
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 COLLECTOR = "http://collector:4318"
 # Our own modules that import them.
-OF_ON = ("telemetry.spans", "telemetry.starting", "telemetry.exporting")
+OF_ON = (
+    *("telemetry.spans", "telemetry.starting", "telemetry.exporting"),
+    *("oidc.provider", "oidc.id_token"),
+)
+PACKAGES = ("opentelemetry", "sentry_sdk", "authlib", "joserfc")
 DSN = "https://0123456789abcdef@o1.ingest.sentry.io/42"
 
 
@@ -89,7 +93,11 @@ def test_what_is_no_dsn_is_refused(dsn: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "extra"),
-    [(ENDPOINT, COLLECTOR, "otel"), ("SENTRY_DSN", DSN, "sentry")],
+    [
+        (ENDPOINT, COLLECTOR, "otel"),
+        ("SENTRY_DSN", DSN, "sentry"),
+        ("CONSOLE_OIDC_ISSUER", "https://login.example.com", "oidc"),
+    ],
 )
 def test_an_extra_that_is_asked_for_and_not_installed_is_named(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, extra: str
@@ -104,12 +112,12 @@ def test_a_package_that_is_not_there_at_all_is_an_extra_that_is_not_installed() 
         extras.require("no_such_package.in_it", "x")
 
 
-# Neither package can be imported, as where no extra is installed. Then the entry points and all
-# that they import, an application, and what a worker works on.
-ALL_PARTS = """
+# None of the packages can be imported, as where no extra is installed. Then the entry points and
+# all that they import, an application, the console, and what a worker works on.
+ALL_PARTS = f"""
 import sys
-sys.modules |= {"opentelemetry": None, "sentry_sdk": None}
-import app.cli.main, app.web.__main__, workers.__main__
+sys.modules |= dict.fromkeys({PACKAGES})
+import app.cli.main, app.web.__main__, app.web.console.routes, workers.__main__
 from app.configuration.settings import Settings
 from app.web.main import create_app
 from workers.context import Context
@@ -139,16 +147,16 @@ def test_all_of_it_works_where_no_extra_is_installed() -> None:
     ]
 
 
-def test_what_is_imported_where_they_are_off_names_neither_package() -> None:
+def test_what_is_imported_where_they_are_off_names_none_of_the_packages() -> None:
     """But for typing, and in functions that are called where they are on."""
     free = [path for top in ("app", "workers") for path in (ROOT / top).rglob("*.py")]
-    on = {ROOT / "app/telemetry" / f"{name}.py" for name in ("spans", "starting", "exporting")}
+    on = {ROOT / "app" / f"{name.replace('.', '/')}.py" for name in OF_ON}
     named = [
         path.name
         for path in free
         if path not in on
         for node in ast.parse(path.read_text("utf-8")).body
         if isinstance(node, ast.Import | ast.ImportFrom)
-        and any(word in ast.unparse(node) for word in ("opentelemetry", "sentry_sdk", *OF_ON))
+        and any(word in ast.unparse(node) for word in (*PACKAGES, *OF_ON))
     ]
     assert named == []

@@ -32,6 +32,7 @@ OTHERS_VARIABLES = {
     "OTEL_SERVICE_NAME",
     "OTEL_TRACES_SAMPLER",
     "OTEL_TRACES_SAMPLER_ARG",
+    "REQUESTS_CA_BUNDLE",  # of requests, by which the provider is asked
     "SENTRY_ENVIRONMENT",  # Sentry's
     "SENTRY_RELEASE",
 }

@@ -78,9 +78,9 @@ def command() -> list[str]:
 
 
 @contextmanager
-def running(folder: Path, *starter: str, **settings: str) -> Iterator[Web]:
+def running(folder: Path, *starter: str, port: int | None = None, **settings: str) -> Iterator[Web]:
     """A web process that answers; its output is in `folder`. `starter` is given its command."""
-    port = free_port()
+    port = port or free_port()
     log = folder / "web.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

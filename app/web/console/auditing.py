@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from app.logs import get_logger
 from app.operations.auditing import write_entry
 from app.web.console.console import Console
-from app.web.console.people import Person
 
 log = get_logger("audit")
 
 
 def audit(
     console: Console,
-    person: Person,
+    who: str,
     action: str,
     target: Mapping[str, str],
     result: str,
@@ -26,12 +25,12 @@ def audit(
     alone: what was done is done, and to say that it failed would be false. So is what is refused
     over and over.
     """
-    log.info("action in the console", action=action, person=person.name, result=result)
+    log.info("action in the console", action=action, person=who, result=result)
     if result == "refused" and not console.refused.allows():
         return
     write_entry(
         console.stores.audit,
-        who=person.name,
+        who=who,
         via="console",
         action=action,
         target=target,

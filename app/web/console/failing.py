@@ -17,6 +17,14 @@ from app.domain.errors import (
     Transient,
 )
 from app.logs import get_logger
+from app.oidc.errors import (
+    NobodyHere,
+    ProviderAway,
+    ProviderUnusable,
+    RefusedByProvider,
+    SignInRefused,
+    TokenRefused,
+)
 from app.stripe.errors import StripeFailure
 from app.telemetry import bugs
 from app.web.body import BodyTooLarge, BodyTooSlow
@@ -40,6 +48,14 @@ class TooManyTries(Rejected):
         self.seconds = seconds
 
 
+class TooManySignIns(Transient):
+    """Sign-ins at the provider were begun too often: a person waits until they may try again."""
+
+    def __init__(self) -> None:
+        """The text is for the person."""
+        super().__init__("too many people sign in at once: try again in a moment")
+
+
 class Problem(NamedTuple):
     """A failure, as its page shows it."""
 
@@ -57,6 +73,13 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
     CrossSite: (403, "Not allowed"),
     Conflict: (409, "Not done"),
     TooManyTries: (429, "Too many tries"),
+    TooManySignIns: (429, "Too many tries"),
+    NobodyHere: (403, "Not allowed"),
+    RefusedByProvider: (403, "Not signed in"),
+    TokenRefused: (401, "Not signed in"),
+    SignInRefused: (400, "Not signed in"),
+    ProviderAway: (503, "The provider is away"),
+    ProviderUnusable: (502, "The provider did not do it"),
     Rejected: (400, "Not done"),
     BodyTooLarge: (413, "Too large"),
     BodyTooSlow: (408, "Too slow"),

@@ -131,7 +131,7 @@ class Attempt(NamedTuple):
 
     def _note(self, target: Mapping[str, str], result: str, reason: str) -> None:
         ids = {**_ids_in(self.request), **target}
-        audit(self.console, self.person, self.name, ids, result, reason)
+        audit(self.console, self.person.name, self.name, ids, result, reason)
 
 
 def confirmed(form: Form, expected: str) -> None:
@@ -180,7 +180,7 @@ async def _admit(console: Console, request: Request, person: Person, name: str, 
         person.require(role)
         return await read_form(request)
     except (Rejected, BodyTooLarge, BodyTooSlow):
-        work = partial(audit, console, person, name, _ids_in(request), "refused")
+        work = partial(audit, console, person.name, name, _ids_in(request), "refused")
         await in_thread(console.noting, work)
         raise
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from app.configuration.settings import Settings
 from app.domain.errors import Rejected
-from app.web.console.sessions import COOKIE, Sessions
+from app.web.console.sessions import COOKIE, ProviderSessions, Sessions
 
 # What a proxy proves itself by.
 PROXY_SECRET_HEADER = "console-proxy-secret"  # noqa: S105  # its name, not its value
@@ -53,13 +53,15 @@ class RoleMissing(Rejected):
 
 
 class People:
-    """Knows the people of CONSOLE_USERS, and of CONSOLE_PROXY_USERS."""
+    """Knows the people of CONSOLE_USERS, of CONSOLE_PROXY_USERS, and of the provider."""
 
     def __init__(self, settings: Settings, now: Callable[[], float]) -> None:
         """`now` gives Unix seconds."""
         self.users = {user.name: user for user in settings.console_users}
         lines = {name: f"{user.role}:{user.hash}" for name, user in self.users.items()}
         self.sessions = Sessions(lines, now)
+        provider = settings.single_sign_on
+        self._by_provider = None if provider is None else ProviderSessions(provider, now)
         self._header = settings.console_proxy_header
         self._secret = str(settings.console_proxy_secret or "").encode()
         self._by_proxy = {user.name: user.role for user in settings.console_proxy_users}
@@ -77,12 +79,18 @@ class People:
                     "CONSOLE_PROXY_USERS"
                 )
             return Person(named, Role.named(self._by_proxy[named]), by_proxy=True)
-        name = self.sessions.name_in(request.cookies.get(COOKIE, ""))
-        return None if name is None else self.user(name)
+        cookie = request.cookies.get(COOKIE, "")
+        name = self.sessions.name_in(cookie)
+        return self._of_provider(cookie) if name is None else self.user(name)
 
     def user(self, name: str) -> Person:
         """The person of this name of CONSOLE_USERS."""
         return Person(name, Role.named(self.users[name].role))
+
+    def _of_provider(self, cookie: str) -> Person | None:
+        """Whom the provider has signed in, if it is the cookie of such a session."""
+        found = None if self._by_provider is None else self._by_provider.read(cookie)
+        return None if found is None else Person(found.name, Role.named(found.role))
 
     def _named_by_proxy(self, request: Request) -> str | None:
         """The name in the proxy's header, if it is the proxy that sends it, and sends one."""

@@ -25,6 +25,7 @@ from app.web.console import (
     references,
     replay,
     sign_in,
+    single_sign_on,
     static_files,
     verification_sessions,
 )
@@ -37,6 +38,7 @@ from app.web.console.protection import ProtectedAnswers
 PAGES: tuple[ModuleType, ...] = (
     overview,
     sign_in,
+    single_sign_on,
     static_files,
     find,
     references,

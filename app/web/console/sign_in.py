@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
 from anyio import to_thread
 from starlette.background import BackgroundTask
@@ -17,8 +17,8 @@ from app.web.console.answers import MAX_BACK, SIGN_IN, failed, in_thread, shown
 from app.web.console.auditing import audit
 from app.web.console.console import Console
 from app.web.console.failing import TooManyTries
+from app.web.console.flows import FLOW_PATH
 from app.web.console.forms import read_form
-from app.web.console.people import Person
 from app.web.console.protection import refuse_cross_site
 from app.web.console.sessions import COOKIE, LASTS, PATH
 from app.web.console.views import View
@@ -49,9 +49,7 @@ class SignIn:
 
     async def show(self, request: Request) -> Response:
         """The form; back to where one came from, if one is signed in already."""
-        # Read in the event loop, for strangers: no further than what leads here can be long.
-        short = len(request.scope["query_string"]) <= MAX_QUERY
-        back = _local(request.query_params.get("next", "")) if short else HOME
+        back = back_in(request)
         try:
             if self._console.people.of(request) is not None:
                 return RedirectResponse(back, 303)
@@ -68,20 +66,11 @@ class SignIn:
             name = form.get("name", "").strip()
             if not await self._is_right(name, form.get("password", "")):
                 return self._refused(request, back, name)
-            person = self._console.people.user(name)
-            await self._note(person, "sign_in", "done")
+            await note(self._console, name, "sign_in", "done")
         except Exception as failure:
             return failed(self._console, request, failure)
         answer = RedirectResponse(back, 303)
-        answer.set_cookie(
-            COOKIE,
-            self._console.people.sessions.cookie_of(person.name),
-            max_age=LASTS,
-            path=PATH,
-            secure=not self._console.settings.console_insecure_cookie,
-            httponly=True,
-            samesite="lax",
-        )
+        give_session(self._console, answer, self._console.people.sessions.cookie_of(name), LASTS)
         return answer
 
     async def sign_out(self, request: Request) -> Response:
@@ -90,7 +79,7 @@ class SignIn:
             refuse_cross_site(request)
             person = self._console.people.of(request)
             if person is not None:
-                await self._note(person, "sign_out", "done")
+                await note(self._console, person.name, "sign_out", "done")
         except Exception as failure:
             return failed(self._console, request, failure)
         answer = RedirectResponse(SIGN_IN, 303)
@@ -124,25 +113,49 @@ class SignIn:
         answer = self._form(request, back, name=name, problem=WRONG)
         known = name in self._console.people.users
         if known:
-            person = self._console.people.user(name)
-            answer.background = BackgroundTask(self._note, person, "sign_in", "refused")
+            answer.background = BackgroundTask(note, self._console, name, "sign_in", "refused")
         # What nobody has for a name may be a password that was typed into the wrong field.
         log.warning("sign-in refused", person=name if known else None)
         return answer
 
-    async def _note(self, person: Person, action: str, result: str) -> None:
-        work = partial(audit, self._console, person, action, {}, result)
-        await to_thread.run_sync(work, limiter=self._console.noting)
-
     def _form(self, request: Request, back: str, *, name: str = "", problem: str = "") -> Response:
+        provider = self._console.provider
         data = {
             "name": name,
             "next": back,
             "problem": problem,
             "passwords": bool(self._console.people.users),
+            "provider": None if provider is None else provider.settings.host,
+            "provider_url": f"{FLOW_PATH}?{urlencode({'next': back})}",
         }
         view = View("sign_in.html", "Sign in", data, status=401 if problem else 200)
         return shown(self._console, request, view, None, ask=False)
+
+
+def back_in(request: Request) -> str:
+    """Where to go after signing in, by the address: the first page, if it names no other."""
+    # Read in the event loop, for strangers: no further than what leads here can be long.
+    short = len(request.scope["query_string"]) <= MAX_QUERY
+    return _local(request.query_params.get("next", "")) if short else HOME
+
+
+def give_session(console: Console, answer: Response, cookie: str, seconds: int) -> None:
+    """Have the browser keep a session's cookie for so long."""
+    answer.set_cookie(
+        COOKIE,
+        cookie,
+        max_age=seconds,
+        path=PATH,
+        secure=not console.settings.console_insecure_cookie,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+async def note(console: Console, who: str, action: str, result: str) -> None:
+    """Keep who has signed in or out, or was refused it."""
+    work = partial(audit, console, who, action, {}, result)
+    await to_thread.run_sync(work, limiter=console.noting)
 
 
 def _local(address: str) -> str:
