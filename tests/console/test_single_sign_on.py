@@ -40,10 +40,11 @@ def web(valkey: Valkey, database_url: str, tmp_path: Path, provider: StandIn) ->
         "CONSOLE_OIDC_CLIENT_ID": CLIENT,
         "CONSOLE_OIDC_CLIENT_SECRET": SECRET,
         "CONSOLE_OIDC_ROLES": "anna@example.com:operate",
+        "PORT": str(port),
         "CONSOLE_URL": f"http://127.0.0.1:{port}",
         "CONSOLE_INSECURE_COOKIE": "1",
     }
-    with running(tmp_path, port=port, **settings) as process:
+    with running(tmp_path, **settings) as process:
         yield process
 
 

@@ -78,15 +78,15 @@ def command() -> list[str]:
 
 
 @contextmanager
-def running(folder: Path, *starter: str, port: int | None = None, **settings: str) -> Iterator[Web]:
+def running(folder: Path, *starter: str, **settings: str) -> Iterator[Web]:
     """A web process that answers; its output is in `folder`. `starter` is given its command."""
-    port = port or free_port()
+    port = int(settings.get("PORT") or free_port())
     log = folder / "web.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*starter, *command()],
             cwd=ROOT,
-            env=environment(PORT=str(port), **settings),
+            env=environment(**{**settings, "PORT": str(port)}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
