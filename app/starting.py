@@ -9,12 +9,16 @@ from typing import NoReturn
 
 from app.configuration.settings import Settings
 from app.domain.errors import Misconfigured
+from app.ledger.engine import LedgerTooNew, open_engine
+from app.ledger.schema import refuse_if_known_too_new
 from app.logs import configure
 from app.telemetry.process import log_processors
 from app.version import version
 
 # The exit code for arguments and settings that cannot be used.
 UNUSABLE = 2
+# Seconds that a process which can do without the ledger waits for its answer.
+LOOK_TIMEOUT = 2.0
 
 
 def start(
@@ -47,6 +51,25 @@ def start(
         _end(UNUSABLE, *error.problems)
     configure(settings.log_format, processors=log_processors(settings))
     return settings
+
+
+def look_at_schema(settings: Settings) -> None:
+    """Exit with 2 and a line where a later release's schema is none for this one.
+
+    A ledger that does not answer at once decides nothing: deliveries are taken without it.
+    """
+    engine = open_engine(str(settings.database_url), connections=1, seconds=LOOK_TIMEOUT)
+    try:
+        refuse_if_known_too_new(engine)
+    except LedgerTooNew as failure:
+        refuse(failure)
+    finally:
+        engine.dispose()
+
+
+def refuse(failure: LedgerTooNew) -> NoReturn:
+    """Exit with 2 and a line that says why this release must not work on the ledger."""
+    _end(UNUSABLE, str(failure))
 
 
 def _end(code: int, *lines: str) -> NoReturn:

@@ -15,6 +15,8 @@ from app.starting import start
 from app.version import PROJECT, version
 from app.web import __main__ as web
 from tests.support.cli import ROOT
+from tests.support.stores import leave_as_later
+from tests.workers.process import started
 from workers import __main__ as workers
 
 PROGRAMS = {"python -m app.web": web, "python -m workers": workers}
@@ -93,6 +95,28 @@ def test_without_a_database_it_asks_for_one_by_name_and_leaves_no_file(
     assert told.err.startswith("DATABASE_URL is not set: the ledger, as postgresql://")
     assert told.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_release_that_is_too_old_for_the_ledger_does_not_start_to_serve(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    leave_as_later(database_url, since="9999")
+    monkeypatch.setattr("app.starting.configure", lambda log_format, **_: None)
+    monkeypatch.setattr(web.uvicorn, "run", lambda *_, **__: pytest.fail("it serves"))
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_1")
+    assert run("python -m app.web") == 2
+    told = capsys.readouterr().err
+    assert told.endswith("(revision 9999): deploy the release that migrated it, or a later one\n")
+
+
+@pytest.mark.slow
+def test_a_release_that_is_too_old_for_the_ledger_does_not_start_to_work(database_url: str) -> None:
+    leave_as_later(database_url)
+    with started("-m", "workers", DATABASE_URL=database_url) as told:
+        assert told.ended() == 2
+        assert "too old for (revision 9999)" in told.lines[-1]
+        assert "Traceback" not in told.text
 
 
 def test_what_a_process_prepares_can_be_refused_as_a_setting_is(

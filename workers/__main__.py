@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING
 from app.configuration.features import switched_off
 from app.configuration.settings import LEDGER_NEEDS, Settings
 from app.domain.errors import QueueRefused, QueueUnavailable
-from app.ledger.engine import LedgerBroken, LedgerUnavailable
+from app.ledger.engine import LedgerBroken, LedgerTooNew, LedgerUnavailable
 from app.ledger.ledger import Ledger
+from app.ledger.schema import refuse_too_new
 from app.logs import get_logger
 from app.notifications import subscriber
 from app.operations.rescue import rescue
 from app.outages import SHARED, Outages, Times
 from app.queue.transitions import JobQueue
-from app.starting import start
+from app.starting import refuse, start
 from app.stores import Stores
 from app.telemetry.process import observed
 from app.version import version
@@ -58,7 +59,8 @@ Starts, under a supervisor that restarts whichever dies or hangs:
                                       and discards in bulk)
 
 They wait, and claim nothing, while the ledger is away or not migrated to this release, while Redis
-is away, and while they are paused (`identity queue pause`).
+is away, and while they are paused (`identity queue pause`); and when a later release migrates the
+ledger to a schema that this one is too old for.
 
 Settings, in the environment (docs/reference/settings.md has all):
   DATABASE_URL     needed: the ledger
@@ -74,7 +76,8 @@ Signals:
 
 Exit codes:
   0   ended by a signal
-  2   a setting is missing or wrong, or an argument is unknown; each is a line on standard error
+  2   a setting is missing or wrong, an argument is unknown, or this release is too old for the
+      ledger's schema; each is a line on standard error
 """
 
 
@@ -126,6 +129,7 @@ def run_worker(
                 abandoned=partial(orphaned, parent),
                 bare=partial(bare, context=context),
                 check_ledger=context.stores.ledger.check_writable,
+                check_schema=partial(refuse_too_new, context.stores.engine),
                 outages=outages,
             )
             worker.work()
@@ -172,7 +176,7 @@ def load_subscriber(settings: Settings) -> None:
 
 
 def main(arguments: Sequence[str] = ()) -> None:
-    """Exit code 0 after SIGTERM, 2 if a setting is missing or wrong."""
+    """Exit code 0 after SIGTERM, 2 if a setting is wrong or this release too old for the ledger."""
     settings = start(
         PROGRAM, HELP, needed=LEDGER_NEEDS, prepare=load_subscriber, arguments=arguments
     )
@@ -186,7 +190,10 @@ def main(arguments: Sequence[str] = ()) -> None:
     )
     for number in STOP_SIGNALS:  # nothing is held yet: the supervisor takes them over
         signal.signal(number, lambda signum, frame: sys.exit(0))
-    await_ledger(str(settings.database_url))
+    try:
+        await_ledger(str(settings.database_url))
+    except LedgerTooNew as failure:
+        refuse(failure)
     parent = os.getpid()
     house = uuid.uuid4().hex  # of this supervisor alone: its children's leases begin with it
     times = RawArray(ctypes.c_double, SHARED)

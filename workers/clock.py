@@ -12,7 +12,8 @@ from collections.abc import Callable
 from functools import partial
 
 from app.domain.errors import Permanent, QueueRefused, QueueUnavailable, Transient
-from app.ledger.engine import LedgerUnavailable
+from app.ledger.engine import LedgerTooNew, LedgerUnavailable
+from app.ledger.schema import refuse_too_new
 from app.logs import get_logger
 from app.notifications import stream
 from app.operations.dead_effects import record_dead_effects
@@ -39,6 +40,8 @@ EFFECT_GRACE = 30
 EFFECT_OVERDUE = 3600
 # Seconds between two looks whether it is time for one of the tasks that ask Stripe.
 TASKS_INTERVAL = 5.0
+# Seconds between two looks whether a later release has made the ledger's schema another.
+SCHEMA_INTERVAL = 5.0
 
 
 class Clock:
@@ -58,7 +61,8 @@ class Clock:
         self._context = context
         self._monotonic = monotonic
         self._outages = outages or Outages(monotonic)
-        self._next_effects = self._next_tasks = monotonic()
+        self._next_effects = self._next_tasks = self._next_schema = monotonic()
+        self._too_old = False
         self._tasks = periodic_tasks(context, self._outages)
         self._bulk_work = BulkWork(context, holder, self._outages)
         self._suspension = Suspension(context.stores.redis, "clock")
@@ -70,7 +74,10 @@ class Clock:
             self._try(f"rescue {queue.spec.name}", partial(rescue, queue, stores.ledger))
             self._try(f"promote {queue.spec.name}", queue.promote)
         self._try("look for a pause", self._suspension.look)
-        if self._suspension.on:
+        if self._monotonic() >= self._next_schema:
+            self._next_schema = self._monotonic() + SCHEMA_INTERVAL
+            self._try("look at the schema", self.look_at_schema)
+        if self._suspension.on or self._too_old:
             return
         self._try("look for operations", self._bulk_work.begin)
         if self._monotonic() >= self._next_effects:
@@ -87,6 +94,15 @@ class Clock:
     def close(self) -> None:
         """Leave the operation that is under way to the next clock, which goes on at once."""
         self._bulk_work.end()
+
+    def look_at_schema(self) -> None:
+        """Raises LedgerTooNew while this release is too old for the ledger: it is left alone."""
+        try:
+            refuse_too_new(self._context.stores.engine)
+        except LedgerTooNew:
+            self._too_old = True
+            raise
+        self._too_old = False
 
     def enqueue_effects(self) -> int:
         """Enqueue the effects that no queue may hold; returns how many."""

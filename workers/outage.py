@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from rq.timeouts import JobTimeoutException
 
-from app.ledger.engine import LedgerUnavailable
+from app.domain.errors import StoreFailure
+from app.ledger.engine import LedgerTooNew, LedgerUnavailable
 from app.outages import Outages
 from workers.time_limit import TimeLimit
 
@@ -20,13 +21,19 @@ class Outage:
     """Whether the ledger is away, as far as this worker knows: it asks only after a failure."""
 
     def __init__(
-        self, check: Callable[[], object], limit: float, outages: Outages | None = None
+        self,
+        check: Callable[[], object],
+        limit: float,
+        outages: Outages | None = None,
+        check_schema: Callable[[], object] = lambda: None,
     ) -> None:
-        """`check()` raises LedgerUnavailable if the ledger is away; it gets `limit` seconds.
+        """`check()` raises LedgerUnavailable if the ledger is away.
 
-        `outages` tells the log.
+        `check_schema()` raises LedgerTooNew if this release is too old for it. Both together get
+        `limit` seconds. `outages` tells the log.
         """
         self._check = check
+        self._check_schema = check_schema
         self._limit = limit
         self._outages = outages or Outages()
         self._wait = FIRST_WAIT
@@ -40,9 +47,20 @@ class Outage:
         self._failure = error
         if self._answers():
             return False
-        self._outages.failed(ASK, self._failure)
-        self.on, self._wait = True, FIRST_WAIT
+        self._begin()
         return True
+
+    def begins_by_schema(self) -> bool:
+        """Look whether this release has become too old for the ledger: as if that were away."""
+        try:
+            with TimeLimit(self._limit, JobTimeoutException):  # type: ignore[no-untyped-call]  # RQ's
+                self._check_schema()
+        except LedgerTooNew as failure:
+            self._failure = failure
+            self._begin()
+        except (StoreFailure, JobTimeoutException):
+            return False  # a job finds out whether the ledger is away
+        return self.on
 
     def lasts(self) -> bool:
         """Look whether it still is."""
@@ -55,6 +73,10 @@ class Outage:
             self._outages.succeeded(ASK)
         return self.on
 
+    def _begin(self) -> None:
+        self._outages.failed(ASK, self._failure)
+        self.on, self._wait = True, FIRST_WAIT
+
     def next_wait(self) -> float:
         """Seconds until the next look, each wait longer than the one before."""
         wait, self._wait = self._wait, min(self._wait * 2, MAX_WAIT)
@@ -63,6 +85,7 @@ class Outage:
     def _answers(self) -> bool:
         try:
             with TimeLimit(self._limit, JobTimeoutException):  # type: ignore[no-untyped-call]  # RQ's
+                self._check_schema()
                 self._check()
         except LedgerUnavailable as failure:
             self._failure = failure

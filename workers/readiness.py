@@ -1,12 +1,12 @@
-"""Nothing is claimed before the ledger has the schema of this release, or a later one's."""
+"""Nothing is claimed before the ledger has a schema that this release may work on."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from app.ledger import migrate
-from app.ledger.engine import LedgerBroken, LedgerUnavailable, open_engine
+from app.ledger import schema
+from app.ledger.engine import LedgerBroken, LedgerTooNew, LedgerUnavailable, open_engine
 from app.logs import get_logger
 
 log = get_logger("workers")
@@ -25,12 +25,12 @@ def await_ledger(
 ) -> None:
     """Return when the ledger answers and has all that this release uses, however long that takes.
 
-    It is asked before the workers are forked, and not again: a release that is running when the
-    next one migrates goes on, for migrations keep what it uses. `mismatch()` says what is wrong, or
-    raises the ledger's errors; the database is asked if it is not given.
+    It is asked before the workers are forked, so that one process says what is waited for.
+    `mismatch()` says what is wrong, or raises the ledger's errors; the database is asked if it is
+    not given. Raises LedgerTooNew, as no waiting helps against that.
     """
     engine = open_engine(database_url)
-    mismatch = mismatch or (lambda: migrate.mismatch(engine))
+    mismatch = mismatch or (lambda: schema.mismatch(engine))
     said, said_at = None, 0.0
     try:
         while (why := _obstacle(mismatch)) is not None:
@@ -47,5 +47,7 @@ def await_ledger(
 def _obstacle(mismatch: Callable[[], str | None]) -> str | None:
     try:
         return mismatch()
+    except LedgerTooNew:
+        raise
     except (LedgerUnavailable, LedgerBroken) as error:
         return str(error)

@@ -34,6 +34,8 @@ HEARTBEAT = 15
 WORKER_TTL = 60
 # Seconds between looks whether the workers are paused.
 LOOK_AT_SUSPENSION = 1.0
+# Seconds between looks whether a later release has made the ledger's schema another.
+LOOK_AT_SCHEMA = 5.0
 # Seconds to wait for Redis to come back: first, and at most.
 FIRST_WAIT, MAX_WAIT = 0.5, 5.0
 # The step that fails while Redis is away.
@@ -64,6 +66,7 @@ class Worker(RegisteredWorker):
         abandoned: Callable[[], bool] = lambda: False,
         bare: Callable[[bytes, float], bytes] = lambda data, limit: b"",
         check_ledger: Callable[[], object] = lambda: None,
+        check_schema: Callable[[], object] = lambda: None,
         outages: Outages | None = None,
     ) -> None:
         """`run(calls)` runs one job, or several that stand or fall as one. `lease` is in seconds.
@@ -71,8 +74,9 @@ class Worker(RegisteredWorker):
         `token` names a lease, `chance` spreads retries. `progress(limit)` is told before each job
         how long it may take, and 0 after it. The worker stops where `abandoned()`: its supervisor
         is gone. `bare(data, limit)` says in `limit` seconds what a failed job keeps of its data;
-        b"" for all of it. `check_ledger()` raises LedgerUnavailable while the ledger is away.
-        `outages` tells the log. Raises QueueUnavailable and QueueRefused.
+        b"" for all of it. `check_ledger()` raises LedgerUnavailable while the ledger is away,
+        `check_schema()` LedgerTooNew where this release is too old for its schema. `outages` tells
+        the log. Raises QueueUnavailable and QueueRefused.
         """
         with translated_errors():
             super().__init__(
@@ -99,9 +103,9 @@ class Worker(RegisteredWorker):
         self.asking_limit = min(2.0, lease / 10)
         self._failing = Failing(self.jobs, chance, lambda data: bare(data, self.asking_limit))
         self._outages = outages or Outages(clock)
-        self._outage = Outage(check_ledger, self.asking_limit, self._outages)
+        self._outage = Outage(check_ledger, self.asking_limit, self._outages, check_schema)
         self._waiting = False
-        self._next_heartbeat = self._next_look = clock()
+        self._next_heartbeat = self._next_look = self._next_schema_look = clock()
         self._suspension = Suspension(queue.connection, self.name)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
@@ -140,6 +144,7 @@ class Worker(RegisteredWorker):
             self._batches.release()
             self._pause(LOOK_AT_SUSPENSION)
             return 0
+        self._look_at_schema()
         if self._outage.on and self._outage.lasts():
             self._pause(self._outage.next_wait())
             return 0
@@ -241,6 +246,15 @@ class Worker(RegisteredWorker):
                     on = self._suspension.on
                     self.set_state(WorkerStatus.SUSPENDED if on else WorkerStatus.STARTED)
                 self._next_look = now + LOOK_AT_SUSPENSION
+
+    def _look_at_schema(self) -> None:
+        """Without waiting for a failure: what an old release writes may be wrong and be taken."""
+        now = self._clock()
+        if self._outage.on or now < self._next_schema_look:
+            return
+        self._next_schema_look = now + LOOK_AT_SCHEMA
+        if self._outage.begins_by_schema():
+            self._batches.release()
 
     def _wait_for_job(self) -> None:
         if self._state != WorkerStatus.IDLE:

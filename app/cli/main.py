@@ -27,6 +27,7 @@ from app.cli.references_forget import forget
 from app.cli.status import status
 from app.cli.sweep import sweep
 from app.domain.errors import IdentityError, Misconfigured
+from app.ledger.engine import LedgerTooNew
 from app.version import version
 
 
@@ -64,12 +65,15 @@ references.add_command(forget)
 
 
 def main() -> None:
-    """Exit code 0; 1 if something failed; 2 if the call or a setting is wrong."""
+    """Exit code 0; 1 if something failed; 2 if the call, a setting or the release is wrong."""
     try:
         identity(prog_name="identity")
     except Misconfigured as error:
         for problem in error.problems:
             click.echo(problem, err=True)
+        sys.exit(2)
+    except LedgerTooNew as error:
+        click.echo(str(error), err=True)
         sys.exit(2)
     except IdentityError as error:
         click.echo(str(error), err=True)

@@ -13,7 +13,8 @@ from app.cli.who import user_name
 from app.configuration.settings import LEDGER_NEEDS, Settings
 from app.ledger.audit import Audit
 from app.ledger.engine import open_engine
-from app.ledger.migrate import current, head, is_later, upgrade
+from app.ledger.migrate import upgrade
+from app.ledger.schema import fit, head, read_schema, revisions
 from app.operations.auditing import write_entry
 
 
@@ -24,25 +25,25 @@ def migrate(as_json: bool) -> None:
 
     Safe to run twice, and by several processes at once: the release process of every deploy runs
     it before the new version starts. What a later version has upgraded is left as it is, so that
-    an upgrade can be undone.
+    an upgrade can be undone; exit code 2 if this version is too old for it.
     """
     settings = Settings.from_environment(os.environ, needed=LEDGER_NEEDS)
     engine = open_engine(str(settings.database_url))
     try:
         applied = upgrade(engine)
-        revision = current(engine)
+        schema = read_schema(engine)
         if applied:
             _record(engine, applied)
     finally:
         engine.dispose()
     if as_json:
-        click.echo(json.dumps({"applied": applied, "revision": revision}))
+        click.echo(json.dumps({"applied": applied, "revision": schema.revision}))
     elif applied:
         click.echo(f"The ledger was brought to {head()}: {', '.join(applied)}.")
-    elif is_later(revision):
+    elif fit(schema, revisions()) == "later":
         click.echo(
-            f"The ledger is at {revision}, of a later version than this one, which needs {head()}: "
-            "it is left as it is."
+            f"The ledger is at {schema.revision}, of a later version than this one, which needs "
+            f"{head()}: it is left as it is."
         )
     else:
         click.echo(f"The ledger is at {head()} already.")

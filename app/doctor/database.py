@@ -8,7 +8,7 @@ from app.doctor.result import Finding, hint_of, in_minutes_or_hours
 from app.domain.durations import DAY
 from app.domain.errors import StoreFailure
 from app.domain.modes import mode_name
-from app.ledger import migrate
+from app.ledger.schema import fit, read_schema, revisions, too_new
 
 # A team with few users may have no event for longer, so this is only a warning.
 MAX_QUIET = DAY
@@ -20,17 +20,21 @@ def check_database(deployment: Deployment) -> Finding:
     deployment.require("DATABASE_URL")
     where = describe_address(str(deployment.settings.database_url))
     try:
-        revision = migrate.current(deployment.engine())
+        schema = read_schema(deployment.engine())
     except StoreFailure as failure:
         return Finding(name, "wrong", failure.message, hint_of(failure))
-    wanted = migrate.head()
-    if migrate.is_later(revision):
+    revision, known = schema.revision, revisions()
+    wanted, found = known[-1], fit(schema, known)
+    if found == "too new":
+        refused = too_new(deployment.stores.engine, revision)
+        return Finding(name, "wrong", refused.message, hint_of(refused))
+    if found == "later":
         message = (
             f"{where} is at {revision}, of a later version than this one, which needs {wanted}"
         )
         hint = "As it should be after a rollback; else deploy the version it was migrated by."
         return Finding(name, "warning", message, hint)
-    if revision != wanted:
+    if found != "current":
         message = f"{where} is at {revision or 'no'} revision, and this version needs {wanted}"
         hint = "Run `migrate`."
         return Finding(name, "wrong", message, hint)

@@ -68,6 +68,10 @@ class LedgerUnavailable(StoreFailure, Transient):
     store = "ledger"
 
 
+class LedgerTooNew(LedgerUnavailable):
+    """A later release has migrated the database to a schema that this one cannot work on."""
+
+
 class LedgerBroken(StoreFailure, Permanent):
     """The database refuses what we ask of it. The ledger has not changed."""
 

@@ -123,6 +123,10 @@ FAULTS = {
         "the ledger in {store} is not migrated",
         "run `python -m app migrate`",
     ),
+    "too_new": Fault(
+        "the ledger in {store} has a schema that this release is too old for",
+        "deploy the release that migrated it, or a later one",
+    ),
     "folder_missing": Fault(
         "the folder of {store} does not exist",
         "create it, or correct the path in DATABASE_URL",

@@ -249,3 +249,12 @@ audit = Table(
     Index("ix_audit_who_action_id", "who", "action", "id"),
 )
 ABOUT_A_USER = _part("audit", "reference_key", "reference_key <> ''", "reference_key")
+
+# Which releases may work on the schema, as each migration says when it is run: those that know the
+# second revision. A release asks it of a migration that it does not know.
+schema_compatibility = Table(
+    "schema_compatibility",
+    metadata,
+    Column("revision", Text, primary_key=True),
+    Column("compatible_since", Text, nullable=False),
+)

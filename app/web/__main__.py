@@ -14,7 +14,7 @@ from app.configuration.settings import LEDGER_NEEDS, WEB_NEEDS, Settings
 from app.domain.errors import Misconfigured
 from app.domain.modes import mode_name
 from app.logs import get_logger
-from app.starting import start
+from app.starting import look_at_schema, start
 from app.stripe.signatures import WEBHOOK_PATH
 from app.version import version
 from app.web.connections import raise_file_limit
@@ -54,13 +54,14 @@ Signals:
 
 Exit codes:
   0   ended by a signal (or by SIGTERM itself, where several processes serve)
-  2   a setting is missing or wrong, or an argument is unknown; each is a line on standard error
+  2   a setting is missing or wrong, an argument is unknown, or this release is too old for the
+      ledger's schema; each is a line on standard error
   3   it cannot listen on HOST and PORT; the log says why
 """
 
 
 def main(arguments: Sequence[str] = ()) -> None:
-    """Exit code 0 after SIGTERM, 2 if a setting is missing or wrong."""
+    """Exit code 0 after SIGTERM, 2 if a setting is wrong or this release too old for the ledger."""
     rest = _without_only(arguments)
     only_console = len(rest) < len(arguments)
     settings = start(
@@ -71,6 +72,7 @@ def main(arguments: Sequence[str] = ()) -> None:
         arguments=rest,
         takes="--help, --version and --only console",
     )
+    look_at_schema(settings)
     if only_console:
         say_console_starts(settings)
     else:

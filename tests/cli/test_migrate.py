@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from app.ledger.engine import open_engine
-from app.ledger.migrate import current, head
-from app.ledger.schema import revisions
+from app.ledger.schema import head, read_schema, revisions
 from tests.support.cli import Run, start, wait_for
+from tests.support.stores import leave_as_later
 
 
 @pytest.fixture
@@ -37,7 +35,7 @@ def test_an_empty_database_is_brought_to_this_version(database: Path, migrate: R
     brought = f"The ledger was brought to {head()}: {', '.join(revisions())}.\n"
     assert migrate() == (0, brought, "")
     engine = open_engine(f"sqlite:///{database}")
-    assert current(engine) == head()
+    assert read_schema(engine).revision == head()
     engine.dispose()
 
 
@@ -58,8 +56,7 @@ def test_a_ledger_of_a_later_version_is_left_and_the_rollback_goes_on(
     database: Path, migrate: Run
 ) -> None:
     assert migrate().code == 0
-    with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    leave_as_later(f"sqlite:///{database}", since=head())
     code, told, errors = migrate()
     assert (code, errors) == (0, "")
     assert told == (
@@ -67,6 +64,19 @@ def test_a_ledger_of_a_later_version_is_left_and_the_rollback_goes_on(
         "it is left as it is.\n"
     )
     assert migrate("--json").object == {"applied": [], "revision": "9999"}
+
+
+def test_a_ledger_that_this_version_is_too_old_for_is_one_line_and_exit_code_2(
+    database: Path, migrate: Run
+) -> None:
+    assert migrate().code == 0
+    leave_as_later(f"sqlite:///{database}", since="9999")
+    code, told, errors = migrate()
+    assert (code, told) == (2, "")
+    assert errors == (
+        f"the ledger in the SQLite file {database} has a schema that this release is too old for "
+        "(revision 9999): deploy the release that migrated it, or a later one\n"
+    )
 
 
 def test_it_needs_no_other_setting(environment: dict[str, str], migrate: Run) -> None:

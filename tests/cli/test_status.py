@@ -8,6 +8,7 @@ from redis import Redis
 from app.local.valkey import Valkey, free_port
 from tests.support.cli import Run
 from tests.support.deployment import Deployment, letter
+from tests.support.stores import leave_as_later
 from tests.support.workers import worker_of
 
 
@@ -55,3 +56,12 @@ def test_a_store_that_is_away_is_told_and_the_other_is_shown(run: Run) -> None:
     assert shown.out.startswith("No delivery is taken: Redis is away.")
     assert "answers" in shown.out
     assert shown.code == 1
+
+
+def test_a_release_that_is_too_old_for_the_ledger_is_one_line_and_exit_code_2(
+    run: Run, environment: dict[str, str]
+) -> None:
+    leave_as_later(environment["DATABASE_URL"])
+    shown = run("status")
+    assert (shown.code, shown.out, shown.err.count("\n")) == (2, "", 1)
+    assert "too old for (revision 9999)" in shown.err

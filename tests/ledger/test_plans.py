@@ -2,146 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import pkgutil
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
-from importlib import import_module
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Engine, Executable, Select, bindparam, select, text
+from sqlalchemy import Engine, Select, bindparam, select, text
 
-import app.ledger
-from app.ledger import apply_statements
-from app.ledger.bulk import OF_KEY, AllAtOnce, OneByOne
 from app.ledger.engine import open_engine
-from app.ledger.tables import events, operations, standings
-from tests.ledger.big import NOW, analyze, fill
+from app.ledger.tables import events, standings
+from tests.ledger.big import analyze, fill
+from tests.ledger.prebuilt import digest, execution, prebuilt
 from tests.support.plans import excess
 
 SIZE = 3_000  # sessions; a third of what each other large table has
 # Rows that a statement may read; each below asks for a few.
 MOST = 150
-# Parts of others, which are never executed by themselves.
-PARTS = {"SESSIONS_WITH_ATTEMPTS", "_KEYS"}
-# What may read everything, as people alone ask for it: the demo's table, `doctor`, `forget`.
-BY_PEOPLE = {"ALL_STANDINGS", "MODES", "FORGET_EFFECTS"}
-READ = ": read"  # what a statement that returns nothing has read after it
-Statement = Executable | AllAtOnce | OneByOne
-
-
-def digest(number: int) -> str:
-    return hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()
-
-
-VALUES: Mapping[str, Any] = {
-    "account": "",
-    "action": "redact_reference",
-    "after": "",
-    "at": NOW,
-    "before": NOW - 900 * 86_400,
-    "by": "a worker",
-    "counted": 10,
-    "effect_id": f"evt_{digest(9)}-notify",
-    "first": 86_400,
-    "from_second": 0,
-    "horizon": NOW - 900 * 86_400,
-    "id": f"evt_{digest(9)}-notify",
-    "ids": [f"evt_{digest(n)}" for n in range(1, 9)],
-    "key": f"key_{digest(9)}",
-    "keys": [f"key_{digest(n)}" for n in range(1, 9)],
-    "last": 30 * 86_400,
-    "lines": 10,
-    "livemode": True,
-    "most": 20,
-    "name": "any",
-    "names": ["any", "other"],
-    "now": NOW,
-    "older_than": "op_8",
-    "operation": f"op_{digest(9)}",
-    "overdue": NOW - 900 * 86_400,
-    "poll_at": NOW,
-    "reason": "",
-    "receiver": "notify_callback",
-    "reference": f"user_{digest(9)}",
-    "reference_key": f"key_{digest(9)}",
-    "result": "done",
-    "rows": 10,
-    "session_account": "",
-    "since": 0,
-    "session_id": f"vs_{digest(9)}",
-    "session_livemode": True,
-    "status": "done",
-    "target": "{}",
-    "until": 40,
-    "updated_at": NOW,
-    "user": digest(9),
-    "value": "7",
-    "version": 7,
-    "via": "cli",
-    "who": "anna",
-}
-
-
-def prebuilt(dialect: str) -> dict[str, Statement]:
-    """Every statement that a module of the ledger has built, by name."""
-    found: dict[str, Statement] = {}
-    names = [module.name for module in pkgutil.iter_modules(app.ledger.__path__)]
-    for module in (import_module(f"app.ledger.{name}") for name in names if name != "migrations"):
-        for name, either in vars(module).items():
-            value = either[dialect] if isinstance(either, dict) and dialect in either else either
-            if is_dataclass(value) and not isinstance(value, (type, Statement)):
-                parts = {field.name: getattr(value, field.name) for field in fields(value)}
-            else:
-                parts = {name: value}
-            found.update({k: v for k, v in parts.items() if isinstance(v, Statement)})
-            read = {k + READ: v.read for k, v in parts.items() if isinstance(v, OneByOne)}
-            found.update({k: v for k, v in read.items() if v is not None})
-    return {name: one for name, one in found.items() if name not in PARTS | BY_PEOPLE}
-
-
-def sample(column: Column[Any]) -> Any:
-    """A value for a column of a row that is written."""
-    kind = column.type.python_type
-    return {bool: True, int: 7, float: 7.0, str: "text", object: {}}[kind]
-
-
-# Of what is told their columns when they are executed.
-CHANGED: Mapping[str, dict[str, Any]] = {
-    "ADD_OPERATION": {column.name: sample(column) for column in operations.c},
-    "CHANGE_OPERATION": {"done": 7, "updated_at": NOW, "lease_until": NOW},
-    "MARK_ENDED": {"status": "done", "updated_at": NOW},
-    "MARK_ENQUEUED": {"enqueued_at": NOW, "updated_at": NOW},
-}
-
-
-def required(statement: Any, engine: Engine, columns: list[str] | None = None) -> set[str]:
-    """The parameters that it has no value for."""
-    compiled = statement.compile(engine, column_keys=columns)
-    return {bind.key for bind in compiled.binds.values() if bind.required}
-
-
-def execution(name: str, found: Statement, engine: Engine) -> tuple[Executable, Any]:
-    """The statement, and parameters that ask for a few rows."""
-    if isinstance(found, AllAtOnce | OneByOne):
-        table: Any = found.statement.table  # type: ignore[attr-defined]  # an insert or an update
-        row = {column.name: sample(column) for column in table.c}
-        known = {"reference_key": VALUES["key"], "session_id": VALUES["session_id"], "account": ""}
-        row.update({key: value for key, value in known.items() if key in row})
-        if isinstance(found, AllAtOnce):
-            return found.statement, {"rows": found.pack([row])}
-        named = required(found.statement, engine)
-        return found.statement, {name: row[name.removeprefix(OF_KEY)] for name in named}
-    pack = apply_statements.APPLY[engine.dialect.name].pack_list
-    if name.endswith(READ):
-        (key,) = required(found, engine)
-        return found, {key: pack([VALUES["session_id" if key == "id" else key]])}
-    if name == "read_sessions":
-        return found, {part: pack(VALUES[part]) for part in ("keys", "ids")}
-    changed: dict[str, Any] = CHANGED.get(name, {})
-    asked = required(found, engine, list(changed) or None) - changed.keys()
-    return found, {**changed, **{parameter: VALUES[parameter] for parameter in asked}}
 
 
 @pytest.fixture(scope="module")

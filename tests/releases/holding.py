@@ -1,16 +1,26 @@
-"""What a release wrote into Redis and into its ledger, as text files: kept, and put back."""
+"""What a release wrote into Redis and into its ledgers, as text files: kept, and put back."""
 
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
+import subprocess
 from pathlib import Path
 from typing import Any, cast
 
+import psycopg
 from redis import Redis
 
+from tests.support.postgres import client_programs
+
 FOLDER = Path(__file__).parent
-JOBS, LEDGER = "jobs.json", "ledger.sql"
+JOBS, STANDINGS, STATEMENTS = "jobs.json", "standings.json", "statements.json"
+LEDGERS = {"sqlite": "ledger.sqlite.sql", "postgresql": "ledger.postgresql.sql"}
+# The versions that have written something, in the order of their names.
+RELEASES = sorted(path.parent.name for path in FOLDER.glob(f"*/{JOBS}"))
+# What pg_dump writes beside statements that make and fill tables: for psql, and for its own server.
+NOT_OF_THE_LEDGER = re.compile(r"^(--|\\|SET |SELECT pg_catalog\.set_config).*\n|^\n", re.MULTILINE)
 
 
 def keep_jobs(redis: Redis, path: Path) -> None:
@@ -37,19 +47,44 @@ def restore_jobs(redis: Redis, path: Path) -> None:
             raise AssertionError(f"{key} is of the kind {kind}")
 
 
-def keep_ledger(database: Path, path: Path) -> None:
-    """A SQLite ledger as SQL."""
-    with sqlite3.connect(database) as connection:
-        path.write_text("\n".join(connection.iterdump()) + "\n")
-    connection.close()
+def file_of(url: str) -> str:
+    """The path of a SQLite ledger."""
+    return url.removeprefix("sqlite:///")
 
 
-def restore_ledger(path: Path, database: Path) -> str:
-    """The URL of a ledger that holds what `keep_ledger` kept."""
-    with sqlite3.connect(database) as connection:
-        connection.executescript(path.read_text())
-    connection.close()
-    return f"sqlite:///{database}"
+def dump(url: str, *, rows: bool = True) -> str:
+    """A ledger as SQL: its schema, and its rows."""
+    if url.startswith("sqlite"):
+        with sqlite3.connect(file_of(url)) as connection:
+            lines = list(connection.iterdump())
+        connection.close()
+        return "\n".join(one for one in lines if rows or not one.startswith("INSERT")) + "\n"
+    options = ["--inserts", "--no-owner", "--no-privileges", *([] if rows else ["--schema-only"])]
+    dumped = subprocess.run(
+        [client_programs() / "pg_dump", *options, url],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return NOT_OF_THE_LEDGER.sub("", dumped.stdout)
+
+
+def restore(sql: str, url: str) -> None:
+    """Put back what `dump` gave, into an empty database."""
+    if url.startswith("sqlite"):
+        with sqlite3.connect(file_of(url)) as connection:
+            connection.executescript(sql)
+        connection.close()
+        return
+    with psycopg.connect(url) as server:
+        server.execute(sql.encode())
+
+
+def restore_ledger(release: str, url: str) -> None:
+    """Put a release's ledger into an empty database."""
+    kind = "sqlite" if url.startswith("sqlite") else "postgresql"
+    restore((FOLDER / release / LEDGERS[kind]).read_text(), url)
 
 
 def _read(redis: Any, key: str) -> tuple[str, Any]:

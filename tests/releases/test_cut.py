@@ -121,7 +121,7 @@ def test_one_command_commits_and_tags_a_release(clone: Path) -> None:
     assert python(clone, "app", "--version").stdout == "identity 7.8.9\n"
     assert python(clone, "tests.releases.changelog", "7.8.9").stdout.startswith("- ")
     kept = {path.name for path in (clone / "tests/releases/7.8.9").iterdir()}
-    assert kept >= {"jobs.json", "ledger.sql"}
+    assert kept >= {"jobs.json", "ledger.sqlite.sql", "ledger.postgresql.sql", "statements.json"}
 
     git(clone, "checkout", "-q", "main")
     again = python(clone, "tests.releases.cut", "7.8.9")

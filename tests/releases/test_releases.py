@@ -12,23 +12,34 @@ from app.local.valkey import Valkey
 from app.queue.model import EFFECTS
 from app.queue.purging import payload_of, purge_sessions
 from app.queue.transitions import JobQueue
-from tests.releases.holding import FOLDER, JOBS, LEDGER, restore_jobs, restore_ledger
+from tests.releases.holding import FOLDER, JOBS, LEDGERS, RELEASES, restore_jobs, restore_ledger
 from tests.support.deployment import Deployment, opened_deployment
 from tests.support.places import members
+from tests.support.postgres import Postgres
 from tests.support.stores import migrate_database
 from tests.support.workers import impatient, worker_of
 
-RELEASES = sorted(path.parent.name for path in FOLDER.glob(f"*/{JOBS}"))
 
-
-@pytest.fixture(params=RELEASES)
+@pytest.fixture(
+    params=[
+        pytest.param((release, kind), marks=pytest.mark.slow if kind == "postgresql" else ())
+        for release in RELEASES
+        for kind in LEDGERS
+    ],
+    ids="-".join,
+)
 def upgraded(
     request: pytest.FixtureRequest, redis: Redis, valkey: Valkey, tmp_path: Path
 ) -> Iterator[Deployment]:
     """What the release left behind, its ledger brought to the schema of this one."""
-    folder = FOLDER / request.param
-    restore_jobs(redis, folder / JOBS)
-    url = restore_ledger(folder / LEDGER, tmp_path / "ledger.db")
+    release, kind = request.param
+    if kind == "sqlite":
+        url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    else:
+        server: Postgres = request.getfixturevalue("postgres")
+        url = server.url(server.create_database())
+    restore_jobs(redis, FOLDER / release / JOBS)
+    restore_ledger(release, url)
     migrate_database(url)
     with opened_deployment(valkey.url, url) as deployment:
         yield deployment

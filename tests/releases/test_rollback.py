@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from app.ledger.schema import head
 from app.ledger.tables import metadata
 from app.local.valkey import Valkey
 from tests.support.deployment import Deployment, letter, opened_deployment
 from tests.support.events import OPENED
-from tests.support.stores import migrated_file
+from tests.support.stores import leave_as_later, migrated_file
 
 
 def migrate_as_a_later_release(database: Path) -> None:
@@ -27,7 +28,6 @@ def migrate_as_a_later_release(database: Path) -> None:
             )
         connection.execute("CREATE TABLE later (id TEXT PRIMARY KEY)")
         connection.execute("CREATE INDEX ix_later ON standings (later_null)")
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
 
 
 @pytest.fixture
@@ -38,6 +38,7 @@ def undone(redis: Redis, valkey: Valkey, tmp_path: Path) -> Iterator[Deployment]
         before.apply(letter("evt_before", "processing", "user-1"))
     redis.flushall()
     migrate_as_a_later_release(database)
+    leave_as_later(f"sqlite:///{database}", since=head())
     with opened_deployment(valkey.url, f"sqlite:///{database}") as deployment:
         yield deployment
 

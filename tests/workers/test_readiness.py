@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
-from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from app.ledger.engine import LedgerBroken, LedgerUnavailable, open_engine
+from app.ledger.engine import LedgerBroken, LedgerTooNew, LedgerUnavailable
+from app.ledger.schema import head
 from app.local.valkey import Valkey
 from app.queue.model import EVENTS
 from app.queue.transitions import JobQueue
 from tests.support.places import place
-from tests.support.stores import migrate_database
+from tests.support.stores import leave_as_later, migrate_database
 from tests.support.workers import event_job
 from tests.workers.process import started
 from tests.workers.runs import Time
@@ -68,13 +68,6 @@ def real_obstacle(url: str) -> str:
     return str(line["error"])
 
 
-def as_revision(url: str, revision: str) -> None:
-    engine = open_engine(url)
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = :to"), {"to": revision})
-    engine.dispose()
-
-
 def test_a_migrated_ledger_is_ready(database_url: str) -> None:
     await_ledger(database_url, sleep=lambda seconds: pytest.fail("it waits"))
 
@@ -85,8 +78,14 @@ def test_an_empty_database_has_to_be_migrated(tmp_path: Path) -> None:
 
 
 def test_a_ledger_of_a_later_release_is_worked_on_as_after_a_rollback(database_url: str) -> None:
-    as_revision(database_url, "0999")
+    leave_as_later(database_url, since=head())
     await_ledger(database_url, sleep=lambda seconds: pytest.fail("it waits"))
+
+
+def test_a_ledger_that_this_release_is_too_old_for_is_not_waited_for(database_url: str) -> None:
+    leave_as_later(database_url, since="9999")
+    with pytest.raises(LedgerTooNew):
+        await_ledger(database_url, sleep=lambda seconds: pytest.fail("it waits"))
 
 
 def test_a_database_that_cannot_be_opened_is_waited_for(tmp_path: Path) -> None:

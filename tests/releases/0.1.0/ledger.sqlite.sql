@@ -3,7 +3,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0001');
+INSERT INTO "alembic_version" VALUES('0004');
 CREATE TABLE attempts (
 	session_id TEXT NOT NULL, 
 	account TEXT NOT NULL, 
@@ -15,12 +15,27 @@ CREATE TABLE attempts (
 	CONSTRAINT pk_attempts PRIMARY KEY (session_id, account, livemode, attempt), 
 	CONSTRAINT fk_attempts_sessions FOREIGN KEY(session_id, account, livemode) REFERENCES sessions (id, account, livemode)
 );
+INSERT INTO "attempts" VALUES('vs_user-3','',0,'at-1700000000',1700000000,'document_expired',1);
+CREATE TABLE audit (
+	id INTEGER NOT NULL, 
+	at BIGINT NOT NULL, 
+	who TEXT NOT NULL, 
+	via TEXT NOT NULL, 
+	action TEXT NOT NULL, 
+	target TEXT NOT NULL, 
+	reference_key TEXT, 
+	reason TEXT NOT NULL, 
+	result TEXT NOT NULL, 
+	CONSTRAINT pk_audit PRIMARY KEY (id)
+);
+INSERT INTO "audit" VALUES(1,1700000000,'anna','cli','allow_attempt','{}','9aade527c1226ad7edf1487343e04961983698dd3f75553fc3aece3acbe1da41','','done');
 CREATE TABLE cursors (
 	name TEXT NOT NULL, 
 	value TEXT NOT NULL, 
 	updated_at BIGINT NOT NULL, 
 	CONSTRAINT pk_cursors PRIMARY KEY (name)
 );
+INSERT INTO "cursors" VALUES('counted','1',1700000000);
 CREATE TABLE effects (
 	id TEXT NOT NULL, 
 	kind TEXT NOT NULL, 
@@ -49,6 +64,8 @@ CREATE TABLE events (
 );
 INSERT INTO "events" VALUES('evt_applied','processing',1700000000,'',0,'vs_user-1',1701000000);
 INSERT INTO "events" VALUES('evt_done','verified',1700000000,'',0,'vs_user-2',1701000000);
+INSERT INTO "events" VALUES('evt_failed','requires_input',1700000000,'',0,'vs_user-3',1701000000);
+INSERT INTO "events" VALUES('evt_orphan','verified',1700000000,'',0,'vs_evt_orphan',1701000000);
 CREATE TABLE notifications (
 	reference_key TEXT NOT NULL, 
 	receiver TEXT NOT NULL, 
@@ -58,6 +75,41 @@ CREATE TABLE notifications (
 	CONSTRAINT pk_notifications PRIMARY KEY (reference_key, receiver), 
 	CONSTRAINT fk_notifications_standings FOREIGN KEY(reference_key) REFERENCES standings ("key")
 );
+INSERT INTO "notifications" VALUES('24a29138814fe8814e18e0beacbf982319b4de8aa9c25ddef05c4db2310a4ca6','notify_callback',1701000000,'verified',1700000000);
+CREATE TABLE operations (
+	id TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	queue TEXT NOT NULL, 
+	selection TEXT NOT NULL, 
+	named TEXT, 
+	pinned TEXT NOT NULL, 
+	reason TEXT NOT NULL, 
+	rate DOUBLE, 
+	who TEXT NOT NULL, 
+	via TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	note TEXT NOT NULL, 
+	total BIGINT NOT NULL, 
+	done BIGINT NOT NULL, 
+	failed BIGINT NOT NULL, 
+	gone BIGINT NOT NULL, 
+	position DOUBLE, 
+	chunk_end DOUBLE, 
+	chunk_size BIGINT NOT NULL, 
+	holder TEXT NOT NULL, 
+	lease_until BIGINT NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	updated_at BIGINT NOT NULL, 
+	ended_at BIGINT, 
+	CONSTRAINT pk_operations PRIMARY KEY (id)
+);
+INSERT INTO "operations" VALUES('op_00000001ab','replay','events','{"reference": "user-2"}','d92b69cfb82cecab45c753f56002b2c0e6d01f132fe39f2c878858dc9528e10b','1_2.0_5_abc','the ledger was away',NULL,'anna','cli','running','',5,0,0,0,NULL,NULL,0,'',0,1700000000,1700000000,NULL);
+CREATE TABLE schema_compatibility (
+	revision TEXT NOT NULL, 
+	compatible_since TEXT NOT NULL, 
+	CONSTRAINT pk_schema_compatibility PRIMARY KEY (revision)
+);
+INSERT INTO "schema_compatibility" VALUES('0004','0001');
 CREATE TABLE sessions (
 	id TEXT NOT NULL, 
 	account TEXT NOT NULL, 
@@ -90,6 +142,8 @@ CREATE TABLE sessions (
 );
 INSERT INTO "sessions" VALUES('vs_user-1','',0,1700000000,'document','vf_1','{"document":{"allowed_types":["passport"],"require_matching_selfie":true}}','processing',NULL,NULL,1700000000,'evt_applied',NULL,NULL,NULL,'user-1',2,1700000000,'',0,'{"processing":[true,1700000000]}','efa131a1c7cc3796e6e2bac66a1a9ebe168460acc0b92eceb60638e73a68da18',1,1701000000,1701843200,NULL,NULL);
 INSERT INTO "sessions" VALUES('vs_user-2','',0,1700000000,'document','vf_1','{"document":{"allowed_types":["passport"],"require_matching_selfie":true}}','verified',NULL,NULL,1700000000,'evt_done',NULL,NULL,1700000000,'user-2',2,1700000000,'',0,'{"verified":[true,1700000000]}','24a29138814fe8814e18e0beacbf982319b4de8aa9c25ddef05c4db2310a4ca6',1,1701000000,NULL,NULL,NULL);
+INSERT INTO "sessions" VALUES('vs_user-3','',0,1700000000,'document','vf_1','{"document":{"allowed_types":["passport"],"require_matching_selfie":true}}','requires_input','document_expired',NULL,1700000000,'evt_failed',NULL,NULL,1700000000,'user-3',2,1700000000,'',0,'{"requires_input":[true,1700000000]}','9aade527c1226ad7edf1487343e04961983698dd3f75553fc3aece3acbe1da41',1,1701000000,1701382400,NULL,NULL);
+INSERT INTO "sessions" VALUES('vs_evt_orphan','',0,1700000000,'document','vf_1','{"document":{"allowed_types":["passport"],"require_matching_selfie":true}}','verified',NULL,NULL,1700000000,'evt_orphan',NULL,NULL,1700000000,NULL,0,0,'',0,'{"verified":[true,1700000000]}',NULL,1,1701000000,NULL,NULL,NULL);
 CREATE TABLE standings (
 	"key" TEXT NOT NULL, 
 	account TEXT NOT NULL, 
@@ -117,6 +171,7 @@ CREATE TABLE standings (
 );
 INSERT INTO "standings" VALUES('efa131a1c7cc3796e6e2bac66a1a9ebe168460acc0b92eceb60638e73a68da18','',0,'user-1','',NULL,'processing','vs_user-1',1700000000,NULL,0,NULL,'wait',NULL,'document','vf_1','{"document":{"allowed_types":["passport"],"require_matching_selfie":true}}',1701000000,0,0,NULL,1701000000);
 INSERT INTO "standings" VALUES('24a29138814fe8814e18e0beacbf982319b4de8aa9c25ddef05c4db2310a4ca6','',0,'user-2','',NULL,'verified','vs_user-2',1700000000,1700000000,0,NULL,'none',NULL,'document','vf_1','{"document":{"allowed_types":["passport"],"require_matching_selfie":true}}',1701000000,0,0,NULL,1701000000);
+INSERT INTO "standings" VALUES('9aade527c1226ad7edf1487343e04961983698dd3f75553fc3aece3acbe1da41','',0,'user-3','',NULL,'requires_input','vs_user-3',1700000000,NULL,1,'document_expired','use_another_document',NULL,'document','vf_1','{"document":{"allowed_types":["passport"],"require_matching_selfie":true}}',1701000000,1,0,NULL,1701000000);
 CREATE TABLE timeline (
 	id INTEGER NOT NULL, 
 	reference_key TEXT, 
@@ -139,6 +194,7 @@ CREATE TABLE timeline (
 );
 INSERT INTO "timeline" VALUES(1,'efa131a1c7cc3796e6e2bac66a1a9ebe168460acc0b92eceb60638e73a68da18',1701000000,NULL,'processing','vs_user-1',0,NULL,'wait',NULL,'processing','vs_user-1','evt_applied',1700000000,1701000000,NULL);
 INSERT INTO "timeline" VALUES(2,'24a29138814fe8814e18e0beacbf982319b4de8aa9c25ddef05c4db2310a4ca6',1701000000,NULL,'verified','vs_user-2',0,NULL,'none',NULL,'verified','vs_user-2','evt_done',1700000000,1701000000,NULL);
+INSERT INTO "timeline" VALUES(3,'9aade527c1226ad7edf1487343e04961983698dd3f75553fc3aece3acbe1da41',1701000000,NULL,'requires_input','vs_user-3',1,'document_expired','use_another_document',NULL,'requires_input','vs_user-3','evt_failed',1700000000,1701000000,NULL);
 CREATE INDEX ix_events_created ON events (created);
 CREATE INDEX ix_sessions_processing ON sessions (livemode, poll_at) WHERE status = 'processing' AND redaction IS NULL AND missing_since IS NULL AND poll_at IS NOT NULL;
 CREATE INDEX ix_sessions_redacting ON sessions (livemode, poll_at) WHERE redaction IN ('validated', 'processing') AND missing_since IS NULL AND poll_at IS NOT NULL;
@@ -154,7 +210,7 @@ CREATE INDEX ix_standings_default_key ON standings (default_key) WHERE default_k
 CREATE INDEX ix_standings_verified_until ON standings (verified_until) WHERE verified_until IS NOT NULL;
 CREATE INDEX ix_timeline_reference_key_id ON timeline (reference_key, id);
 CREATE INDEX ix_timeline_event_id ON timeline (event_id);
-CREATE INDEX ix_effects_unsent ON effects (created_at) WHERE enqueued_at IS NULL AND status = 'pending';
+CREATE INDEX ix_effects_unsent ON effects (due) WHERE enqueued_at IS NULL AND status = 'pending';
 CREATE INDEX ix_effects_enqueued ON effects (enqueued_at) WHERE enqueued_at IS NOT NULL AND status = 'pending';
 CREATE INDEX ix_effects_failed ON effects (updated_at) WHERE status = 'failed';
 CREATE INDEX ix_effects_ended ON effects (updated_at) WHERE status IN ('done', 'dropped');
@@ -164,4 +220,11 @@ SELECT client_reference_id, account, livemode, status, session_id, since, verifi
        attempts_counted, attempts_granted, verified_until
 FROM standings
 WHERE version > 0;
+CREATE INDEX ix_audit_who_id ON audit (who, id);
+CREATE INDEX ix_audit_action_id ON audit (action, id);
+CREATE INDEX ix_audit_who_action_id ON audit (who, action, id);
+CREATE INDEX ix_audit_reference_key ON audit (reference_key) WHERE reference_key <> '';
+CREATE INDEX ix_operations_named ON operations (named) WHERE named IS NOT NULL;
+CREATE INDEX ix_operations_under_way ON operations (lease_until) WHERE state IN ('running', 'stopping');
+CREATE INDEX ix_operations_over ON operations (ended_at) WHERE state IN ('done', 'stopped', 'failed');
 COMMIT;
