@@ -13,7 +13,7 @@ import pytest
 
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
-from app.ledger.migrate import head
+from app.ledger.schema import head
 from app.local.valkey import Valkey, free_port
 from app.queue.connection import open_redis
 from app.queue.model import EVENTS
