@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import make_conninfo
+from redis.asyncio.connection import ConnectionPool as AsyncConnectionPool
 from redis.connection import ConnectionPool
 from redis.exceptions import RedisError
 from sqlalchemy.engine import URL, make_url
@@ -116,8 +120,35 @@ def check_redis_url(text: str) -> None:
         ) from None
     try:
         pool.make_connection()
+        AsyncConnectionPool.from_url(text).make_connection()  # web has both
     except (TypeError, ValueError, RedisError):
         raise ValueError("has an option, after the ?, that Redis' client does not take") from None
+    _check_tls_files(pool.connection_kwargs)
+
+
+def _check_tls_files(options: Mapping[str, Any]) -> None:
+    """Raises ValueError for files that no TLS connection can be made with."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    files, folder = options.get("ssl_ca_certs"), options.get("ssl_ca_path")
+    if files or folder:
+        try:
+            context.load_verify_locations(files, folder)
+        except OSError:
+            raise ValueError(
+                "names by ssl_ca_certs or ssl_ca_path what is not there, or no certificate"
+            ) from None
+    certificate, key = options.get("ssl_certfile"), options.get("ssl_keyfile")
+    if key and not certificate:
+        raise ValueError("names a key by ssl_keyfile, and not its certificate by ssl_certfile")
+    if certificate:
+        try:
+            # Without a password OpenSSL would ask for one at the terminal.
+            context.load_cert_chain(certificate, key, options.get("ssl_password", ""))
+        except OSError:
+            raise ValueError(
+                "names by ssl_certfile and ssl_keyfile what is not there, cannot be read, or does "
+                "not belong together; ssl_password is that of the key"
+            ) from None
 
 
 def parse_database_url(text: str) -> URL:

@@ -14,6 +14,7 @@ from app.doctor.result import Finding, hint_of
 from app.domain.errors import QueueRefused, QueueUnavailable
 from app.queue.connection import translated_errors
 from app.queue.durability import promise, read_keeping
+from app.queue.failures import failure
 
 MIN_MAJOR = 7  # the first version that knows the flags of our scripts
 # Shares of `maxmemory`: a full Redis takes no deliveries.
@@ -37,7 +38,7 @@ def check_reachable(deployment: Deployment) -> Finding:
             f"{where} refuses PING or INFO ({type(failure).__name__})",
             "Give the user in REDIS_URL the right to all commands and all keys.",
         )
-    return judge_version(info, where)
+    return judge_server(info, where)
 
 
 def check_writes(deployment: Deployment) -> Finding:
@@ -62,21 +63,20 @@ def check_writes(deployment: Deployment) -> Finding:
     return Finding(name, "ok", "one was taken, and undone")
 
 
-def judge_version(info: Mapping[str, Any], where: str) -> Finding:
-    """Whether INFO says Redis 7 or later, or Valkey."""
-    valkey = info.get("valkey_version")
-    if valkey:
-        return Finding("redis", "ok", f"Valkey {valkey} at {where}")
-    version = str(info.get("redis_version", ""))
+def judge_server(info: Mapping[str, Any], where: str) -> Finding:
+    """Whether INFO says Redis 7 or later, or Valkey, and not in cluster mode."""
+    valkey, version = info.get("valkey_version"), str(info.get("redis_version", ""))
+    product = f"Valkey {valkey}" if valkey else f"Redis {version or 'of no version'}"
     major = version.partition(".")[0]
-    if not major.isdigit() or int(major) < MIN_MAJOR:
-        return Finding(
-            "redis",
-            "wrong",
-            f"{where} is Redis {version or 'of no version'}",
-            f"Use Redis {MIN_MAJOR} or later, or Valkey: the queue's scripts need it.",
-        )
-    return Finding("redis", "ok", f"Redis {version} at {where}")
+    found = ""
+    if not valkey and (not major.isdigit() or int(major) < MIN_MAJOR):
+        found = "too_old"
+    elif info.get("cluster_enabled"):
+        found = "cluster"
+    if found:
+        fault = failure(found, where)
+        return Finding("redis", "wrong", f"{fault.message} ({product})", hint_of(fault))
+    return Finding("redis", "ok", f"{product} at {where}")
 
 
 def check_durability(deployment: Deployment) -> Finding:

@@ -46,13 +46,8 @@ class Valkey:
         """What REDIS_URL has to be."""
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def start(self, inherited: Collection[int] = ()) -> Valkey:
-        """Start the server and wait until it answers. Raises RuntimeError if it does not.
-
-        `inherited` are the open files that it keeps open.
-        """
-        binary = _binary()
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def command(self) -> list[str]:
+        """What starts the server. Raises RuntimeError if it is not installed."""
         options = {
             "port": str(self.port),
             "bind": "127.0.0.1",
@@ -63,10 +58,18 @@ class Valkey:
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
         }
-        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+        return [_binary(), *(part for name in options for part in (f"--{name}", options[name]))]
+
+    def start(self, inherited: Collection[int] = ()) -> Valkey:
+        """Start the server and wait until it answers. Raises RuntimeError if it does not.
+
+        `inherited` are the open files that it keeps open.
+        """
+        command = self.command()
+        self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "valkey.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [binary, *arguments],
+                command,
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

@@ -53,7 +53,7 @@ FAULTS = {
     ),
     "no_such_database": Fault(
         "{redis} has no database of the number in REDIS_URL",
-        "correct the number at its end: a cluster has only 0",
+        "correct the number at its end, or raise `databases` there",
     ),
     "loading": Fault(
         "{redis} is still loading its data",
@@ -79,6 +79,14 @@ FAULTS = {
         "no sentinel of {where} names a primary",
         "start the sentinels, or correct their hosts and the service's name in REDIS_URL",
     ),
+    "sentinel_password": Fault(
+        "the sentinels of {where} do not let this process ask them",
+        "correct sentinel_username and sentinel_password in REDIS_URL, or the sentinels' ACL",
+    ),
+    "sentinel_tls": Fault(
+        "no TLS connection to the sentinels of {where} comes about",
+        "see that they listen with TLS, and that REDIS_URL's ssl_ options fit them too",
+    ),
     "full": Fault(
         "{redis} is full",
         "raise maxmemory, and see what `dlq list` holds: workers empty the queue meanwhile",
@@ -90,6 +98,14 @@ FAULTS = {
     "busy": Fault(
         "{redis} is busy with somebody's script",
         "wait, or end it by SCRIPT KILL",
+    ),
+    "cluster": Fault(
+        "{redis} is a cluster, over whose nodes the queue's keys would be spread",
+        "point REDIS_URL to a Redis or Valkey that is not in cluster mode",
+    ),
+    "too_old": Fault(
+        "{redis} is too old for the queue's scripts",
+        "use Redis 7.0 or later, or Valkey",
     ),
     "cluster_down": Fault(
         "the cluster of {redis} is down",
@@ -104,8 +120,24 @@ FAULTS = {
         "it is tried again; if it lasts, see whether Redis is slow",
     ),
     "tls_certificate": Fault(
-        "the TLS certificate of {redis} does not pass the check",
+        "the TLS certificate of {redis} is of no authority that this process trusts",
         "name its authority by ?ssl_ca_certs=FILE, or accept any by REDIS_TLS_VERIFY=0",
+    ),
+    "tls_other_name": Fault(
+        "the TLS certificate of {redis} is for another host name",
+        "write the name that it is for into REDIS_URL, or have it made for this one as well",
+    ),
+    "tls_expired": Fault(
+        "the TLS certificate of {redis} has expired, or is not valid yet",
+        "renew it; if it is valid, set the clock of this machine right",
+    ),
+    "tls_own_certificate": Fault(
+        "{redis} asks this process for a TLS certificate, and accepts none that it shows",
+        "name one that is valid there, by ?ssl_certfile=FILE&ssl_keyfile=FILE",
+    ),
+    "tls_file": Fault(
+        "a file that the ssl_ options in REDIS_URL name is not there",
+        "put it there, or correct its path",
     ),
     "tls_not_offered": Fault(
         "{redis} does not speak TLS, which rediss:// asks for",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any, cast
 
 from redis import Redis, exceptions
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
+from redis.connection import parse_url
 from redis.retry import Retry
 
 from app.configuration.addresses import SentinelAddress
@@ -20,9 +20,17 @@ SENTINEL_TIMEOUT = 1.0
 class NoPrimary(exceptions.ConnectionError):
     """No sentinel knows the service: none can be reached, or it has another name there."""
 
+    def __init__(self, service: str, why: Exception | None) -> None:
+        """`why` is what kept the sentinel that was asked last from answering; None if it did."""
+        super().__init__(service)
+        self.why = why
+
 
 def sentinel_options(address: SentinelAddress, verify: bool) -> dict[str, Any]:
-    """How a client talks to the sentinels; `verify` is whether it checks their certificates."""
+    """How a client talks to the sentinels; `verify` is whether it checks their certificates.
+
+    The files and checks of TLS that the address names are for Redis and sentinels alike.
+    """
     options: dict[str, Any] = {
         "socket_timeout": SENTINEL_TIMEOUT,
         "socket_connect_timeout": SENTINEL_TIMEOUT,
@@ -33,6 +41,8 @@ def sentinel_options(address: SentinelAddress, verify: bool) -> dict[str, Any]:
         options["ssl"] = True
         if not verify:
             options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
+        named = parse_url(address.redis_url)
+        options |= {name: value for name, value in named.items() if name.startswith("ssl_")}
     return options
 
 
@@ -52,12 +62,17 @@ class BySentinels:
         return super()._connect()  # type: ignore[misc]  # a mixin
 
     def _find_primary(self) -> tuple[str, int]:
+        why: Exception | None = None
         for host, port in self.address.hosts:
-            client = Redis(host, port, retry=Retry(NoBackoff(), 0), **self.options)
-            with client as sentinel, suppress(exceptions.RedisError, OSError):
-                if found := sentinel.sentinel_get_master_addr_by_name(self.address.service):
-                    return cast(tuple[str, int], found)
-        raise NoPrimary(self.address.service)
+            with Redis(host, port, retry=Retry(NoBackoff(), 0), **self.options) as sentinel:
+                try:
+                    found = sentinel.sentinel_get_master_addr_by_name(self.address.service)
+                    why = None
+                except (exceptions.RedisError, OSError) as error:
+                    found, why = None, error
+            if found:
+                return cast(tuple[str, int], found)
+        raise NoPrimary(self.address.service, why)
 
 
 class AsyncBySentinels:
@@ -71,11 +86,16 @@ class AsyncBySentinels:
         await super()._connect()  # type: ignore[misc]  # a mixin
 
     async def _find_primary(self) -> tuple[str, int]:
+        why: Exception | None = None
         for host, port in self.address.hosts:
             retry = AsyncRetry(NoBackoff(), 0)
             async with AsyncRedis(host=host, port=port, retry=retry, **self.options) as sentinel:
-                with suppress(exceptions.RedisError, OSError):
+                try:
                     asked: Any = sentinel.sentinel_get_master_addr_by_name(self.address.service)
-                    if found := await asked:
-                        return cast(tuple[str, int], found)
-        raise NoPrimary(self.address.service)
+                    found = await asked
+                    why = None
+                except (exceptions.RedisError, OSError) as error:
+                    found, why = None, error
+            if found:
+                return cast(tuple[str, int], found)
+        raise NoPrimary(self.address.service, why)

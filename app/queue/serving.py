@@ -11,6 +11,8 @@ from typing import Any
 from redis import exceptions
 from redis.connection import HiredisRespSerializer
 
+from app.queue.alerts import missed_alert, missed_alert_of_loop
+
 # What a server answers that is not, or no longer, the primary to talk to. UNBLOCKED ends a wait in
 # a server that is demoted meanwhile; NOREPLICAS is a primary's that its replicas have left.
 ELSEWHERE = ("READONLY", "UNBLOCKED", "MASTERDOWN", "NOREPLICAS")
@@ -58,6 +60,8 @@ class Serving:
             super().connect_check_health(*arguments, **options)  # type: ignore[misc]  # a mixin
         except exceptions.RedisError as error:
             vars(error)["place"] = self.place
+            if alert := missed_alert(self, error):
+                raise error from alert
             raise
 
     def read_response(self, *arguments: Any, **options: Any) -> Any:
@@ -89,6 +93,8 @@ class AsyncServing:
             await super().connect_check_health(*arguments, **options)  # type: ignore[misc]  # a mixin
         except exceptions.RedisError as error:
             vars(error)["place"] = self.place
+            if alert := await missed_alert_of_loop(self, error):
+                raise error from alert
             raise
 
     async def on_connect_check_health(self, check_health: bool = True) -> None:

@@ -27,6 +27,7 @@ from app.stores import open_async_events, open_durability, open_stores
 from app.stripe.signatures import WEBHOOK_PATH
 from app.telemetry import bugs
 from app.telemetry.process import log_processors, open_traces
+from app.web.announcing import announce
 from app.web.application import WebApplication
 from app.web.auditing import CallAudit
 from app.web.authentication import TokenGate
@@ -86,7 +87,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        announced = asyncio.create_task(durability.announce())
+        announced = asyncio.create_task(announce(events, durability))
         yield
         await batcher.close()
         await confirmer.close()

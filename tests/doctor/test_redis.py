@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from app.doctor.redis import judge_version
+from app.doctor.redis import judge_server
 from app.local.valkey import Valkey
 from tests.doctor.deployment import Deployment, assert_is
 
@@ -84,8 +84,9 @@ def test_a_redis_that_refuses_info_is_reported(deployment: Deployment, valkey: V
         ({"redis_version": "7.0.0"}, "ok"),
         ({"redis_version": "10.1"}, "ok"),
         ({"redis_version": "6.0", "valkey_version": "8.0.1"}, "ok"),
+        ({"redis_version": "7.2.4", "valkey_version": "9.0.0", "cluster_enabled": 1}, "wrong"),
         ({}, "wrong"),
     ],
 )
-def test_redis_has_to_be_7_or_valkey(info: dict[str, str], state: str) -> None:
-    assert judge_version(info, "here").state == state
+def test_redis_has_to_be_7_or_valkey_and_no_cluster(info: dict[str, str], state: str) -> None:
+    assert judge_server(info, "here").state == state

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import aclosing
+from typing import Protocol
 
 import pytest
 
@@ -13,9 +13,13 @@ from app.queue.connection import open_async_redis, open_redis, translated_call, 
 
 PASSWORD = "hunter2"
 COMMAND = ("SET", "identity:probe", "1")
-REFUSED = {"no_permission", "no_such_database", "not_redis"}
+REFUSED = {"no_permission", "no_such_database", "not_redis", "cluster", "too_old"}
 
-Fault = Callable[[str], StoreFailure]
+
+class Fault(Protocol):
+    """Asks a Redis by its address, by COMMAND or another; what is told of it."""
+
+    def __call__(self, url: str, *command: str) -> StoreFailure: ...
 
 
 def fault_of_threads(url: str, *command: str) -> StoreFailure:

@@ -125,6 +125,11 @@ PLAYED: dict[str, tuple[Talk, str]] = {
         f"the cluster of Redis at 127.0.0.1:{PORT} is down (CLUSTERDOWN):"
         " bring its missing nodes back",
     ),
+    "cluster": (
+        says(b"-MOVED 3999 10.0.0.2:6379\r\n"),
+        f"Redis at 127.0.0.1:{PORT} is a cluster, over whose nodes the queue's keys would be"
+        " spread (MOVED): point REDIS_URL to a Redis or Valkey that is not in cluster mode",
+    ),
     "password_unknown": (
         says(
             b"-ERR AUTH <password> called without any password configured for the default user."
@@ -159,8 +164,9 @@ def test_a_certificate_that_nobody_trusts(fault_at: Fault, tmp_path: Path) -> No
     context = tls_context(self_signed(tmp_path, "redis.example"))
     with stub_server(speaks_tls(context)) as port:
         assert str(fault_at(f"rediss://me:{PASSWORD}@127.0.0.1:{port}/0")) == (
-            f"the TLS certificate of Redis at 127.0.0.1:{port} does not pass the check: name its"
-            " authority by ?ssl_ca_certs=FILE, or accept any by REDIS_TLS_VERIFY=0"
+            f"the TLS certificate of Redis at 127.0.0.1:{port} is of no authority that this"
+            " process trusts: name its authority by ?ssl_ca_certs=FILE, or accept any by"
+            " REDIS_TLS_VERIFY=0"
         )
 
 

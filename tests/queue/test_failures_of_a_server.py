@@ -96,6 +96,15 @@ def test_a_user_without_the_right_to_our_keys(fault_at: Fault, own: Valkey, admi
 
 
 @both
+def test_a_user_whose_scripts_may_not_use_our_keys(
+    fault_at: Fault, own: Valkey, admin: Redis
+) -> None:
+    url = own.url.replace("redis://", f"redis://fenced:{PASSWORD}@")
+    fault = fault_at(url, "EVAL", "return redis.call('GET', 'identity:x')", "0")
+    assert fault.code == "no_permission"
+
+
+@both
 def test_a_redis_that_asks_for_a_password(fault_at: Fault, own: Valkey, admin: Redis) -> None:
     with configured(admin, requirepass="secret"):
         assert str(fault_at(own.url)) == (
@@ -108,7 +117,7 @@ def test_a_redis_that_asks_for_a_password(fault_at: Fault, own: Valkey, admin: R
 def test_a_database_that_there_is_not(fault_at: Fault, own: Valkey) -> None:
     assert str(fault_at(own.url.replace("/0", "/99"))) == (
         f"Redis at 127.0.0.1:{own.port} has no database of the number in REDIS_URL:"
-        " correct the number at its end: a cluster has only 0"
+        " correct the number at its end, or raise `databases` there"
     )
 
 
