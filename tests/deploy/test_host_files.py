@@ -142,7 +142,7 @@ def test_no_redis_of_a_file_throws_anything_away() -> None:
         assert option in command
 
 
-def test_railways_redis_is_told_to_keep_its_word() -> None:
+def test_railways_redis_keeps_each_write() -> None:
     (command,) = [
         block.text
         for block in blocks(DOCS / "how-to/other-hosts.md", "text")
