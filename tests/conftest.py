@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from app.queue.connection import open_redis
 from tests.sandbox.processes import Sandbox, running
 from tests.support.account import Account, opened_account
 from tests.support.deployment import Deployment, opened_deployment
+from tests.support.pgbouncer import MODE, pooled
 from tests.support.postgres import Postgres, postgres_server
 from tests.support.stores import migrated_file
 
@@ -40,9 +42,14 @@ def redis(valkey: Valkey) -> Iterator[Redis]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server of this test process' own."""
+    """A PostgreSQL server of this test process' own; behind a pooler, if one is asked for."""
+    mode = os.environ.get(MODE)
     with postgres_server() as server:
-        yield server
+        if not mode:
+            yield server
+            return
+        with pooled(server, mode) as through:
+            yield through
 
 
 @pytest.fixture(scope="session")

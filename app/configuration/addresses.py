@@ -24,6 +24,7 @@ from sqlalchemy.exc import ArgumentError
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 SENTINEL_SCHEMES = ("redis+sentinel://", "rediss+sentinel://")
 SENTINEL_PORT = 26379
+POSTGRES_PORT = 5432
 POSTGRES_DRIVER = "postgresql+psycopg"
 # SQLAlchemy's name of the driver, by the scheme that people write.
 DRIVERS = {
@@ -157,7 +158,7 @@ def parse_database_url(text: str) -> URL:
     if "://" not in text or scheme not in DRIVERS:
         raise ValueError("has to start with postgres://, postgresql:// or sqlite:///")
     try:
-        url = make_url(text).set(drivername=DRIVERS[scheme])
+        url = _read_url(text).set(drivername=DRIVERS[scheme])
     except (ArgumentError, ValueError):
         raise ValueError(
             "cannot be read: write postgres://user:password@host:5432/name or sqlite:///file"
@@ -175,6 +176,23 @@ def parse_database_url(text: str) -> URL:
     except (ProgrammingError, TypeError):
         raise ValueError("has an option, after the ?, that PostgreSQL does not take") from None
     return url
+
+
+def _read_url(text: str) -> URL:
+    """The address; several hosts as libpq has them, `one:5432,two:5432`, become two options."""
+    scheme, _, rest = text.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    user, at, hosts = authority.rpartition("@")
+    if "," not in hosts:
+        return make_url(text)
+    found = [urlsplit(f"//{host}") for host in hosts.split(",")]
+    url = make_url(f"{scheme}://{user}{at}{rest.removeprefix(authority)}")
+    return url.update_query_dict(
+        {
+            "host": ",".join(unquote(one.hostname or "") for one in found),
+            "port": ",".join(str(one.port or POSTGRES_PORT) for one in found),
+        }
+    )
 
 
 def describe_address(url: str) -> str:

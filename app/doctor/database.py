@@ -9,6 +9,7 @@ from app.domain.durations import DAY
 from app.domain.errors import StoreFailure
 from app.domain.modes import mode_name
 from app.ledger.schema import fit, read_schema, revisions, too_new
+from app.ledger.server import look_at
 
 # A team with few users may have no event for longer, so this is only a warning.
 MAX_QUIET = DAY
@@ -20,6 +21,7 @@ def check_database(deployment: Deployment) -> Finding:
     deployment.require("DATABASE_URL")
     where = describe_address(str(deployment.settings.database_url))
     try:
+        server = look_at(deployment.engine())
         schema = read_schema(deployment.engine())
     except StoreFailure as failure:
         return Finding(name, "wrong", failure.message, hint_of(failure))
@@ -38,10 +40,10 @@ def check_database(deployment: Deployment) -> Finding:
         message = f"{where} is at {revision or 'no'} revision, and this version needs {wanted}"
         hint = "Run `migrate`."
         return Finding(name, "wrong", message, hint)
-    if deployment.stores.engine.dialect.name == "sqlite":
+    if server is None:
         message = f"{where}, migrated: SQLite, which serves one host only"
         return Finding(name, "warning", message, "Use PostgreSQL in production.")
-    return Finding(name, "ok", f"{where}, migrated to {wanted}")
+    return Finding(name, "ok", f"{where}, {server}, migrated to {wanted}")
 
 
 def check_writes(deployment: Deployment) -> Finding:

@@ -7,12 +7,12 @@ import sqlite3
 import time
 import traceback
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from rq.timeouts import JobTimeoutException
-from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
+from sqlalchemy import Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import (
     DBAPIError,
     OperationalError,
@@ -24,15 +24,14 @@ from sqlalchemy.exc import (
 
 from app.configuration.addresses import parse_database_url
 from app.domain.errors import Misconfigured, Permanent, StoreFailure, Transient
+from app.ledger import beginning
+from app.ledger.beginning import READ_ONLY, begin_as_postgres, begin_as_sqlite
 from app.ledger.failures import Place, classify
 from app.ledger.statement_time import limit_statements
 
 # Seconds that a SQLite writer waits for the one before it. Under a job's time limit of 20, so that
 # a lock is reported as one; the same goes for the others here.
 BUSY_TIMEOUT = 10
-# Seconds between two looks for it. SQLite's own wait sleeps for up to a tenth of a second, while
-# the lock is free for a few thousandths at a time.
-LOOK_FOR_LOCK = 0.001
 # libpq's options, unless the URL says otherwise. The last four (seconds, seconds, tries,
 # milliseconds) end a wait for a server that has vanished within a minute; TCP alone takes hours.
 POSTGRES_CONNECTION = {
@@ -42,24 +41,13 @@ POSTGRES_CONNECTION = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
-# Milliseconds. A process that stops inside a transaction, or loses the network there, must not
-# hold its references' locks for as long as TCP takes to notice.
-POSTGRES_TIMEOUTS = {
-    "statement_timeout": 15_000,
-    "lock_timeout": 10_000,
-    "idle_in_transaction_session_timeout": 60_000,
-}
-# Every statement of ours has an index to go by. On a table that was never analyzed PostgreSQL would
-# rather read the whole of it, and keep that plan while the table grows.
-POSTGRES_PLANS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 # Connections a process may hold. Small plans allow 20 in all.
 POOL = {"pool_size": 5, "max_overflow": 0, "pool_timeout": 10}
-
-READ_ONLY = "ledger_read_only"  # an execution option
 
 # Of the faults that pass with time, those that the driver counts among the others: somebody
 # migrates the ledger, or promotes the standby.
 PASSING = frozenset({"not_migrated", "read_only"})
+READS_ONLY = "25006"  # PostgreSQL's code for a write at a standby
 
 
 class LedgerUnavailable(StoreFailure, Transient):
@@ -110,28 +98,25 @@ def open_engine(
         if seconds is not None:
             limit_statements(engine, seconds)
         event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", partial(_begin_sqlite, patience))
+        begin_as_sqlite(engine, patience)
         event.listen(engine, "handle_error", _close_late)
         return engine
     bounds = {} if seconds is None else {"connect_timeout": str(max(2, int(seconds)))}
     engine = create_engine(
         parsed.set(query={**POSTGRES_CONNECTION, **bounds, **parsed.query}),
         hide_parameters=True,
-        # Statements after a lock have to see what its last holder committed.
-        isolation_level="READ COMMITTED",
+        connect_args={"autocommit": True},  # each transaction is begun by ours
         **pool,
     )
-    event.listen(engine, "connect", partial(_set_up_postgres, patience, seconds))
-    event.listen(engine, "checkin", _leave_writing_to_the_server)
+    begin_as_postgres(engine, patience, seconds)
     event.listen(engine, "handle_error", _close_late)
+    event.listen(engine, "handle_error", _leave_a_standby)
     return engine
 
 
 def for_reading(engine: Engine) -> Engine:
     """The same pool, for transactions that only read, all of one moment, and wait for no writer."""
-    if engine.dialect.name == "sqlite":
-        return engine.execution_options(**{READ_ONLY: True})
-    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return engine.execution_options(**{READ_ONLY: True})
 
 
 P = ParamSpec("P")
@@ -182,12 +167,19 @@ def _close_late(context: ExceptionContext) -> None:
         context.invalidate_pool_on_disconnect = False
 
 
+def _leave_a_standby(context: ExceptionContext) -> None:
+    # One that was a primary until now, or one that an address of several hosts has led to: the next
+    # connection may lead to the primary.
+    if getattr(context.original_exception, "sqlstate", None) == READS_ONLY:
+        context.is_disconnect = True
+
+
 def _came_from_database(error: BaseException) -> bool:
     modules = [
         frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)
     ]
     last = next((m for m in reversed(modules) if m.startswith(("app.", "sqlalchemy."))), "")
-    return last == __name__ or last.startswith("sqlalchemy.")
+    return last in (__name__, beginning.__name__) or last.startswith("sqlalchemy.")
 
 
 def _engine_of(argument: Any) -> Engine:
@@ -249,51 +241,3 @@ def _set_up_sqlite(connection: Any, record: object) -> None:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
-
-
-def _begin_sqlite(patience: float, connection: Connection) -> None:
-    if connection.get_execution_options().get(READ_ONLY):
-        connection.exec_driver_sql("BEGIN")
-        return
-    driver: Any = connection.connection.driver_connection
-    driver.execute("PRAGMA busy_timeout = 0")
-    try:
-        if not _await_lock(driver, patience):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")  # raises as any statement does
-    finally:
-        driver.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
-
-
-def _await_lock(driver: Any, patience: float) -> bool:
-    """Begin to write once no other process does; False if there is no lock in that time."""
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            driver.execute("BEGIN IMMEDIATE")
-            return True
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                return False
-        time.sleep(LOOK_FOR_LOCK)
-
-
-def _leave_writing_to_the_server(connection: Any, record: object) -> None:
-    # SQLAlchemy leaves a connection that has read with READ WRITE, which writes past a server's
-    # `default_transaction_read_only`; None is what the server says.
-    if connection is not None and not connection.closed and connection.read_only is False:
-        connection.read_only = None
-
-
-def _set_up_postgres(
-    patience: float, seconds: float | None, connection: Any, record: object
-) -> None:
-    # By statement, as poolers such as PgBouncer refuse the start-up parameter for these.
-    lock_timeout = min(POSTGRES_TIMEOUTS["lock_timeout"], int(patience * 1000))
-    options = {**POSTGRES_TIMEOUTS, "lock_timeout": lock_timeout, **POSTGRES_PLANS}
-    if seconds is not None:
-        options["statement_timeout"] = int(seconds * 1000)
-    settings = "; ".join(f"SET {name} = {value}" for name, value in options.items())
-    autocommit = connection.autocommit
-    connection.autocommit = True
-    connection.execute(settings)
-    connection.autocommit = autocommit

@@ -13,10 +13,9 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
+from app.configuration.addresses import POSTGRES_PORT
 from app.faults import Explanation, explain
 from app.ledger.faults import FAULTS
-
-POSTGRES_PORT = 5432
 
 # By SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 BY_STATE = {
@@ -46,13 +45,21 @@ BY_STATE = {
 BY_TEXT = tuple(
     (re.compile(pattern, re.IGNORECASE), code)
     for pattern, code in (
+        # Of several hosts one may be away, and another a standby.
+        (r"session is read-only|in hot standby mode", "no_primary"),
+        # PgBouncer's.
+        (r"unsupported startup parameter", "startup_option"),
+        (r"query_wait_timeout", "pool_empty"),
+        (r"server login has been failing", "pooler_refused"),
+        (r"statement pooling mode", "pooled_by_statement"),
         (r"failed to resolve host|could not translate host name", "name_not_found"),
         (r"no password supplied", "password_missing"),
         (r"password authentication failed", "wrong_password"),
         (r'role ".*" does not exist', "missing_role"),
-        (r'database ".*" does not exist', "missing_database"),
+        (r'database ".*" does not exist|no such database', "missing_database"),
         (r"pg_hba.conf|permission denied for database|not permitted to log in", "not_admitted"),
         (r"too many clients|connection slots are|too many connections", "too_many_connections"),
+        (r"no more connections allowed", "too_many_connections"),  # PgBouncer's
         (r"starting up|shutting down|recovery mode|not yet accepting|not accepting", "starting"),
         (r"does not support SSL", "tls_not_offered"),
         (r"certificate verify failed|root certificate|server certificate", "tls_certificate"),
@@ -62,6 +69,7 @@ BY_TEXT = tuple(
         (r"Connection refused", "connection_refused"),
         (r"No route to host|unreachable", "unreachable"),
         (r"closed the connection|Connection reset|SYSCALL|connection is lost", "connection_lost"),
+        (r"valid client certificate|certificate authentication failed", "client_certificate"),
         (r"SSL|TLS|certificate|private key", "tls_failed"),
     )
 )

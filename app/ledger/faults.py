@@ -67,6 +67,10 @@ FAULTS = {
         "the TLS certificate of {store} does not pass the check that sslmode asks for",
         "name its authority by ?sslrootcert=FILE, and the host as the certificate does",
     ),
+    "client_certificate": Fault(
+        "{store} asks for a client certificate of the user in DATABASE_URL",
+        "name it by ?sslcert=FILE&sslkey=FILE; its common name has to be the user's",
+    ),
     "tls_failed": Fault(
         "no TLS connection to {store} comes about",
         "see that sslmode, sslrootcert, sslcert and sslkey in DATABASE_URL fit the server",
@@ -82,6 +86,30 @@ FAULTS = {
     "read_only": Fault(
         "{store} is read-only: a standby, or set so",
         "point DATABASE_URL to the primary",
+    ),
+    "no_primary": Fault(
+        "{store} has no server that takes writes: all that answer are standbys",
+        "see to the primary, or promote a standby; it is tried again",
+    ),
+    "too_old": Fault(
+        "{store} is older than version 15",
+        "upgrade the server: versions 15 to 18 are tested",
+    ),
+    "startup_option": Fault(
+        "{store} refuses an option of DATABASE_URL",
+        "take `options` out of it, or name it in the pooler's ignore_startup_parameters",
+    ),
+    "pool_empty": Fault(
+        "the pooler that is {store} had no connection to its server to spare in time",
+        "it is tried again; if it lasts, see that the server is up, and raise default_pool_size",
+    ),
+    "pooler_refused": Fault(
+        "the pooler that is {store} is refused by its server",
+        "read the pooler's log; it tries again by itself",
+    ),
+    "pooled_by_statement": Fault(
+        "the pooler that is {store} takes no transactions",
+        "set pool_mode = transaction there",
     ),
     "lock_timeout": Fault(
         "a lock at {store} was waited for too long",

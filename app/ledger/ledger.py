@@ -141,8 +141,10 @@ class Ledger:
         failure = None
         try:
             with self._reading.connect() as connection:
-                found = connection.execution_options(yield_per=STREAMED_ROWS).execute(
-                    statements.ALL_STANDINGS, {"account": account, "livemode": livemode}
+                found = connection.execute(
+                    statements.ALL_STANDINGS,
+                    {"account": account, "livemode": livemode},
+                    execution_options={"yield_per": STREAMED_ROWS},
                 )
                 for row in found:
                     yield row.client_reference_id, rows.standing_of(row)

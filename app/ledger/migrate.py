@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, text
 
 from app.ledger.engine import translates_errors
 from app.ledger.schema import fit, revisions, schema_of, too_new
+from app.ledger.server import refuse_old
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Any fixed number: every migration of a ledger in this PostgreSQL database takes this lock.
@@ -28,6 +29,7 @@ def upgrade(engine: Engine) -> list[str]:
     applied: list[str] = []
     config = _config()
     with engine.begin() as connection:
+        refuse_old(connection)
         _lock(connection)
         schema = schema_of(connection)
         found = fit(schema, revisions())

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from tests.support.postgres import Postgres, _as_user, postgres_server
+from tests.support.postgres import Postgres, as_user, postgres_server
 
 # What a killed server has left (its own processes, then its log to be read again) takes seconds.
 BACK_WITHIN = 60.0
@@ -54,7 +54,7 @@ class Restartable:
                 stdout=log,
                 stderr=log,
                 cwd=directory,
-                **_as_user(directory),
+                **as_user(directory),
             )
 
     def _answers(self) -> bool:

@@ -222,7 +222,7 @@ def fill(engine: Engine, size: int) -> None:
 
 def analyze(engine: Engine) -> None:
     """Let the database count what it holds, as it does by itself after some time."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            connection.execute(text("SET statement_timeout = 0"))
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("ANALYZE"))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 from sqlalchemy import Engine
 
 from app.domain.reconcile import Applied
@@ -15,9 +16,17 @@ from app.domain.session import Observation
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
 from app.ledger.tables import metadata
+from tests.ledger.asking import ask_all
 from tests.support.ledger import NOW, POLICY
 from tests.support.postgres import Postgres
+from tests.support.postgres_versions import installations
 from tests.support.stores import migrate_database
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """The installation of each earlier version of PostgreSQL, by its number."""
+    return installations(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
@@ -101,12 +110,24 @@ class Scribe:
 
 
 @pytest.fixture
-def read_only(backend: str) -> str:
-    """The statement that has a connection take no more writes."""
-    return {
-        "sqlite": "PRAGMA query_only = ON",
-        "postgresql": "SET default_transaction_read_only = on",
-    }[backend]
+def make_read_only(backend: str, engine: Engine, url: str) -> Iterator[Callable[[], None]]:
+    """Has the database take no more writes, of whoever connects from now on."""
+    if backend == "sqlite":
+        yield lambda: ask_all(engine, "PRAGMA query_only = ON")
+        return
+
+    def make() -> None:
+        administer(url, "ALTER DATABASE {} SET default_transaction_read_only = on")
+        engine.dispose()
+
+    yield make
+    administer(url, "ALTER DATABASE {} RESET default_transaction_read_only")
+
+
+def administer(url: str, statement: str) -> None:
+    """Execute a statement about the database of this URL, though it be read-only."""
+    with psycopg.connect(url, options="-c default_transaction_read_only=off") as connection:
+        connection.execute(SQL(statement).format(Identifier(connection.info.dbname)))
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from app.ledger.engine import LedgerUnavailable
@@ -28,8 +30,9 @@ def test_a_write_that_is_tried_leaves_nothing(scribe: Scribe) -> None:
     assert scribe.query("SELECT * FROM cursors") == before
 
 
-def test_a_write_that_a_ledger_does_not_take_says_so(scribe: Scribe, read_only: str) -> None:
-    with scribe.engine.begin() as connection:
-        connection.exec_driver_sql(read_only)
+def test_a_write_that_a_ledger_does_not_take_says_so(
+    scribe: Scribe, make_read_only: Callable[[], None]
+) -> None:
+    make_read_only()
     with pytest.raises(LedgerUnavailable):
         scribe.ledger.cursors.try_write()

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rq.timeouts import JobTimeoutException
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from app.domain import reconcile
 from app.domain.errors import Misconfigured
+from app.ledger import beginning
 from app.ledger import engine as engines
 from app.ledger.engine import LedgerBroken, LedgerUnavailable, for_reading, open_engine
 from app.ledger.ledger import Ledger
-from tests.ledger.conftest import Scribe
+from tests.ledger.conftest import Scribe, administer
 from tests.support.ledger import NOW, POLICY, count_events, observation
 from tests.support.postgres import Postgres
 from workers.time_limit import TimeLimit
@@ -83,7 +86,7 @@ def test_a_refused_statement_is_broken_and_names_nobody(scribe: Scribe) -> None:
 
 def test_a_lock_held_too_long_is_unavailable(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "BUSY_TIMEOUT", 0.1)
-    monkeypatch.setitem(engines.POSTGRES_TIMEOUTS, "lock_timeout", 100)
+    monkeypatch.setitem(beginning.POSTGRES_TIMEOUTS, "lock_timeout", 100)
     holder = open_engine(url)
     with opened(url) as ledger:
         ledger.apply([observation("processing", 90, reference=PERSONAL)], policy=POLICY, now=NOW)
@@ -181,15 +184,49 @@ def test_sqlite_is_opened_to_keep_what_was_committed(tmp_path: Path) -> None:
     }
 
 
-def test_postgresql_is_opened_with_time_limits(postgres: Postgres) -> None:
+# What holds in a transaction, and what a server as it comes has outside of it.
+HOLDS = {
+    "statement_timeout": ("15s", "0"),
+    "lock_timeout": ("10s", "0"),
+    "idle_in_transaction_session_timeout": ("1min", "0"),
+    "enable_seqscan": ("off", "on"),
+    "enable_hashjoin": ("off", "on"),
+    "enable_mergejoin": ("off", "on"),
+}
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_what_holds_in_a_transaction_of_postgresql_ends_with_it(
+    postgres: Postgres, reads: bool
+) -> None:
     engine = open_engine(postgres.url().replace("postgresql://", "postgres://"))
-    with engine.connect() as connection:
-        found = {
-            name: connection.exec_driver_sql(f"SHOW {name}").scalar()
-            for name in ("statement_timeout", "lock_timeout")
-        }
+    with (for_reading(engine) if reads else engine).connect() as connection:
+        inside = [connection.exec_driver_sql(f"SHOW {name}").scalar() for name in HOLDS]
+        connection.rollback()
+        driver: Any = connection.connection.driver_connection
+        outside = [driver.execute(f"SHOW {name}").fetchone()[0] for name in HOLDS]
     engine.dispose()
-    assert found == {"statement_timeout": "15s", "lock_timeout": "10s"}
+    assert [*zip(inside, outside, strict=True)] == [*HOLDS.values()]
+
+
+def test_a_guest_has_time_limits_of_its_own(postgres: Postgres) -> None:
+    engine = open_engine(postgres.url(), seconds=2)
+    with engine.connect() as connection:
+        found = [
+            connection.exec_driver_sql(f"SHOW {name}").scalar()
+            for name in ("statement_timeout", "lock_timeout")
+        ]
+    engine.dispose()
+    assert found == ["2s", "2s"]
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_a_reader_cannot_write(engine: Engine) -> None:
+    with (
+        for_reading(engine).connect() as connection,
+        pytest.raises(DBAPIError, match="read-only transaction"),
+    ):
+        connection.exec_driver_sql("DELETE FROM events")
 
 
 @pytest.mark.parametrize(
@@ -201,19 +238,31 @@ def test_other_urls_are_misconfigured(url: str) -> None:
     assert "hunter2" not in "".join(traceback.format_exception(raised.value))
 
 
-def test_a_ledger_that_only_reads_takes_no_record(scribe: Scribe, read_only: str) -> None:
+def test_a_ledger_that_only_reads_takes_no_record(
+    scribe: Scribe, make_read_only: Callable[[], None]
+) -> None:
     scribe.ledger.check_writable()
-    with scribe.engine.begin() as connection:
-        connection.exec_driver_sql(read_only)
+    make_read_only()
     with pytest.raises(LedgerUnavailable):
         scribe.ledger.check_writable()
 
 
 def test_a_connection_that_has_read_writes_no_more_than_the_server_allows(
-    scribe: Scribe, read_only: str
+    scribe: Scribe, make_read_only: Callable[[], None]
 ) -> None:
-    with scribe.engine.begin() as connection:
-        connection.exec_driver_sql(read_only)
+    make_read_only()
     scribe.ledger.ping()
     with pytest.raises(LedgerUnavailable):
         scribe.ledger.check_writable()
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_a_connection_at_which_nothing_can_be_written_is_replaced(
+    scribe: Scribe, url: str, make_read_only: Callable[[], None]
+) -> None:
+    """What a connection was told when it was made holds for it; a standby's is to be left, too."""
+    make_read_only()
+    with pytest.raises(LedgerUnavailable, match="is read-only: a standby"):
+        scribe.ledger.check_writable()
+    administer(url, "ALTER DATABASE {} RESET default_transaction_read_only")
+    scribe.ledger.check_writable()

@@ -9,8 +9,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine
 
-from app.ledger import migrate
-from app.ledger.engine import open_engine
+from app.ledger import migrate, server
+from app.ledger.engine import LedgerBroken, open_engine
 from app.ledger.schema import head, read_schema, revisions
 from app.ledger.tables import metadata
 from tests.support.stores import LATER, leave_as_later
@@ -22,6 +22,16 @@ def empty(empty_url: str) -> Iterator[Engine]:
     engine = open_engine(empty_url)
     yield engine
     engine.dispose()
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_a_server_that_is_too_old_is_refused_before_anything_is_written(
+    empty: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "OLDEST", (1000,))
+    with pytest.raises(LedgerBroken, match=r"is older than version 15 \(\d+\.\d+\): upgrade"):
+        migrate.upgrade(empty)
+    assert read_schema(empty).revision is None
 
 
 def test_migrations_and_tables_agree(engine: Engine) -> None:

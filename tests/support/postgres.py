@@ -1,4 +1,4 @@
-"""A private PostgreSQL for the tests, from the binaries that a wheel brings."""
+"""A private PostgreSQL for the tests, from the binaries that a wheel brings, or from others."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,17 @@ from typing import Any
 import psycopg
 
 VERSION = "pginstall18"
+# In the environment: the folder of another installation, with bin, lib and share.
+INSTALLATION = "TEST_POSTGRES"
+PORT = 5432
 START_TIMEOUT = 60  # seconds; a loaded machine takes some of them
+INITDB: Sequence[str] = (
+    "--username=postgres",
+    "--auth=trust",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--no-sync",
+)
 UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 LIBC = ctypes.CDLL(None)
@@ -35,43 +45,119 @@ class Postgres:
     """A running server, that listens on a socket in `directory`."""
 
     directory: Path
+    binaries: Path
     process: subprocess.Popen[bytes]
+    port: int = PORT
+    door: tuple[Path, int] | None = None  # the socket of a pooler that stands before it
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def url(self, database: str = "postgres") -> str:
         """The DATABASE_URL of a database."""
-        return f"postgresql://postgres@/{database}?host={self.directory}"
+        folder, port = self.door or (self.directory, self.port)
+        number = "" if port == PORT else f"&port={port}"
+        return f"postgresql://postgres@/{database}?host={folder}{number}"
+
+    @property
+    def log(self) -> str:
+        """All that it has logged."""
+        return (self.directory / "log").read_text()
 
     def create_database(self, template: str = "template1") -> str:
         """The name of a new database, copied from `template` (which nobody may be using)."""
         name = f"test_{next(self._numbers)}"
-        self._administer(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        self.administer(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return name
 
     def drop_database(self, name: str) -> None:
         """Remove a database, whoever may still be connected to it."""
-        self._administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+        self.administer(f'DROP DATABASE "{name}" WITH (FORCE)')
 
-    def _administer(self, statement: str) -> None:
-        with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(statement)
+    def administer(self, *statements: str) -> None:
+        """Execute these as its superuser, past any pooler."""
+        url = replace(self, door=None).url()
+        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
 
 
 @contextmanager
-def postgres_server(*, durable: bool = False, address: str = "") -> Iterator[Postgres]:
+def postgres_server(
+    *,
+    durable: bool = False,
+    address: str = "",
+    port: int = PORT,
+    installation: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Postgres]:
     """Start a server of one's own, and stop it at the end. Works as root and as anyone else.
 
     `durable` waits for the disk at each commit, as production does. With an `address` it takes
-    whoever comes there, too: one that nobody else on this machine can reach.
+    whoever comes there, too: one that nobody else on this machine can reach. `installation` is the
+    folder of other binaries than the wheel's, `settings` are more of the server's.
     """
+    installation = installation or _asked_for()
+
+    def fill(server: _Files) -> None:
+        server.run("initdb", f"--pgdata={server.data}", *INITDB)
+        if address:
+            with (server.data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {address}/24 trust\n")
+
+    given = {**(DURABLE if durable else FAST), "listen_addresses": address, "port": str(port)}
+    given["shared_buffers"] = "128MB" if durable else "32MB"  # as it comes; many of ours run
+    given["autovacuum"] = "on" if durable else "off"
+    with _server(fill, {**given, **(settings or {})}, installation) as server:
+        yield server
+
+
+@contextmanager
+def standby_server(primary: Postgres, settings: Mapping[str, str]) -> Iterator[Postgres]:
+    """A hot standby that follows the primary: it takes reads, and no write until it is promoted."""
+    source = f"--dbname=host={primary.directory} port={primary.port} user=postgres"
+
+    def fill(server: _Files) -> None:
+        how = ("--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf", "--no-sync")
+        server.run("pg_basebackup", f"--pgdata={server.data}", source, *how)
+
+    with _server(fill, settings, None) as server:
+        yield server
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The folder of a server that does not run yet."""
+
+    directory: Path
+    binaries: Path
+    as_user: dict[str, Any]
+
+    @property
+    def data(self) -> Path:
+        return self.directory / "data"
+
+    def run(self, program: str, *arguments: str) -> None:
+        """One of its programs, as its user."""
+        subprocess.run(
+            [self.binaries / program, *arguments],
+            check=True,
+            capture_output=True,
+            cwd=self.directory,
+            **self.as_user,
+        )
+
+
+@contextmanager
+def _server(
+    fill: Callable[[_Files], None], settings: Mapping[str, str], installation: Path | None
+) -> Iterator[Postgres]:
     # Short, as a socket's path has to be; of the server's user, and closed to all others.
     directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
     server = None
     try:
-        as_user = _as_user(directory)
-        binaries = _binaries(directory)
-        _initialise(binaries, directory, as_user)
-        server = Postgres(directory, _start(binaries, directory, as_user, durable, address))
+        files = _Files(directory, _binaries(directory, installation), as_user(directory))
+        fill(files)
+        process = _start(files, settings)
+        server = Postgres(directory, files.binaries, process, int(settings.get("port", PORT)))
         _wait_for(server)
         yield server
     finally:
@@ -80,8 +166,8 @@ def postgres_server(*, durable: bool = False, address: str = "") -> Iterator[Pos
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _as_user(directory: Path) -> dict[str, Any]:
-    """What subprocess needs to run a server that may use `directory`."""
+def as_user(directory: Path) -> dict[str, Any]:
+    """What subprocess needs to run a server that may use `directory`, which becomes its own."""
     if os.geteuid() != 0:
         return {}
     user = pwd.getpwnam(UNPRIVILEGED)
@@ -101,10 +187,20 @@ def _package() -> Path:
     return Path(next(iter(spec.submodule_search_locations))).resolve()
 
 
-def _binaries(directory: Path) -> Path:
-    """Where the programs are: in the wheel, or copied where its user could not reach them."""
+def _asked_for() -> Path | None:
+    asked = os.environ.get(INSTALLATION)
+    return Path(asked) if asked else None
+
+
+def _binaries(directory: Path, installation: Path | None) -> Path:
+    """Where the programs are: there, or copied where the server's user can reach them."""
+    if installation is not None:
+        if _is_closed(installation):
+            shutil.copytree(installation, directory / "installation", symlinks=True)
+            installation = directory / "installation"
+        return installation / "bin"
     package = _package()
-    if os.geteuid() == 0 and any(not p.stat().st_mode & 0o001 for p in package.parents):
+    if _is_closed(package):
         # Side by side as in the wheel: the programs look for their libraries there.
         libraries = package.with_name(f"{package.name}.libs")
         if libraries.is_dir():
@@ -114,47 +210,23 @@ def _binaries(directory: Path) -> Path:
     return package / VERSION / "bin"
 
 
-def _initialise(binaries: Path, directory: Path, as_user: dict[str, Any]) -> None:
-    subprocess.run(
-        [
-            binaries / "initdb",
-            f"--pgdata={directory / 'data'}",
-            "--username=postgres",
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--locale=C",
-            "--no-sync",
-        ],
-        check=True,
-        capture_output=True,
-        cwd=directory,
-        **as_user,
-    )
+def _is_closed(folder: Path) -> bool:
+    """Whether the server's user may not look into it."""
+    return os.geteuid() == 0 and any(not p.stat().st_mode & 0o001 for p in folder.parents)
 
 
-def _start(
-    binaries: Path, directory: Path, as_user: dict[str, Any], durable: bool, address: str
-) -> subprocess.Popen[bytes]:
-    settings = {
-        **(DURABLE if durable else FAST),
-        "listen_addresses": address,
-        "unix_socket_directories": str(directory),
-        "shared_buffers": "128MB" if durable else "32MB",  # as it comes; many of ours run at once
-        "autovacuum": "on" if durable else "off",
-    }
-    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    if address:
-        with (directory / "data" / "pg_hba.conf").open("a") as rules:
-            rules.write(f"host all all {address}/24 trust\n")
-    with (directory / "log").open("wb") as log:
+def _start(files: _Files, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    given = {"listen_addresses": "", **settings, "unix_socket_directories": str(files.directory)}
+    options = [part for name, value in given.items() for part in ("-c", f"{name}={value}")]
+    with (files.directory / "log").open("wb") as log:
         return subprocess.Popen(
-            [binaries / "postgres", "-D", directory / "data", *options],
+            [files.binaries / "postgres", "-D", files.data, *options],
             stdout=log,
             stderr=log,
-            cwd=directory,
+            cwd=files.directory,
             # Between fork and exec it makes one system call and takes no lock.
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
-            **as_user,
+            **files.as_user,
         )
 
 
@@ -167,11 +239,11 @@ def _wait_for(server: Postgres) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while True:
         try:
-            psycopg.connect(server.url(), connect_timeout=5).close()
+            server.administer("SELECT 1")
             return
         except psycopg.OperationalError:
             if server.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((server.directory / "log").read_text()) from None
+                raise RuntimeError(server.log) from None
             time.sleep(0.02)
 
 

@@ -63,13 +63,13 @@ def silent(connection: socket.socket) -> None:
         pass
 
 
-def self_signed(folder: Path, name: str) -> tuple[Path, Path]:
-    """A certificate that signs itself, for the name, and its key."""
+def self_signed(folder: Path, name: str, subject: str = "test") -> tuple[Path, Path]:
+    """A certificate that signs itself, for the host's name, and its key."""
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"),
             *("ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem", "-out", "cert.pem"),
-            *("-days", "2", "-subj", "/CN=test", "-addext", f"subjectAltName=DNS:{name}"),
+            *("-days", "2", "-subj", f"/CN={subject}", "-addext", f"subjectAltName=DNS:{name}"),
         ],
         cwd=folder,
         check=True,

@@ -1,0 +1,53 @@
+"""The ledger's own tests, on each version of PostgreSQL that we take, and through a pooler."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import ROOT
+from tests.support.pgbouncer import MODE
+from tests.support.postgres import INSTALLATION
+from tests.support.postgres_versions import VERSIONS
+
+pytestmark = pytest.mark.slow
+
+# They execute every statement that the ledger has, look at its plan, lock, forget and migrate; and
+# send events through web and workers.
+SUITE = (
+    "tests/ledger/test_plans.py",
+    "tests/ledger/test_apply.py",
+    "tests/ledger/test_processes.py",
+    "tests/ledger/test_retention.py",
+    "tests/ledger/test_migrate.py",
+    "tests/e2e/test_way_of_an_event.py",
+)
+LASTS = 120  # seconds at most
+
+
+def run_suite(**environment: str) -> None:
+    """Run the tests that use PostgreSQL."""
+    command = [sys.executable, "-m", "pytest", "-n0", "-k", "postgresql", "-p", "no:cacheprovider"]
+    ran = subprocess.run(
+        [*command, *SUITE],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=LASTS,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout[-5000:]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_ledger_works_on(version: int, servers: dict[int, Path]) -> None:
+    run_suite(**{INSTALLATION: str(servers[version])})
+
+
+def test_the_ledger_works_through_a_pooler_by_transaction() -> None:
+    run_suite(**{MODE: "transaction"})
