@@ -55,11 +55,14 @@ class Supervisor:
         """Run until SIGTERM or SIGINT; returns when every child has ended."""
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
-        while not self._stopping:
-            self.run_once()
-            sentinels = [child.process.sentinel for child in self._children if child.process]
-            wait(sentinels, POLL_INTERVAL)
-        self._drain()
+        try:
+            while not self._stopping:
+                self.run_once()
+                sentinels = [child.process.sentinel for child in self._children if child.process]
+                wait(sentinels, POLL_INTERVAL)
+            self._drain()
+        finally:
+            self._kill_all()
 
     def run_once(self) -> None:
         """Start children whose delay is over, and kill those that hang."""
@@ -121,6 +124,15 @@ class Supervisor:
                 process.kill()
                 process.join()
         log.info("stopped")
+
+    def _kill_all(self) -> None:
+        """Leave no child behind a fault of our own, such as a log that cannot be written.
+
+        Python's exit would wait for them without an end, and nobody would look after them.
+        """
+        for child in self._children:
+            if child.process is not None and child.process.is_alive():
+                child.process.kill()
 
     def _stop(self, signum: int, frame: object) -> None:
         self._stopping = True

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +23,7 @@ from app.queue.transitions import JobQueue
 from tests.support.places import counts, places
 from tests.support.waiting import eventually
 from tests.support.workers import event_job
-from tests.workers.process import Told, started
+from tests.workers.process import ROOT, Told, started
 from tests.workers.runs import registered
 from workers.supervisor import Child, Supervisor
 
@@ -125,6 +127,22 @@ def test_children_end_when_their_supervisor_was_killed() -> None:
         pids = children(told, 2)
         told.process.kill()
         eventually(lambda: not any(lives(pid) for pid in pids))
+
+
+def test_a_supervisor_that_cannot_write_its_log_ends_with_its_children() -> None:
+    command = [sys.executable, "-m", "tests.workers.children", "stubborn"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        pid = next(json.loads(line)["pid"] for line in process.stdout if '"child started"' in line)
+        process.stdout.close()  # as a log's collector that has died
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(10) != 0
+        finally:
+            process.kill()
+        eventually(lambda: not lives(pid))
 
 
 # --- python -m workers ----------------------------------------------------------------------
