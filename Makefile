@@ -2,7 +2,7 @@
 PYTHON = .venv/bin/python
 SBOM = sbom.json
 
-.PHONY: help install check format lint floors types locks test slow coverage covered bench smoke audit sbom build release docs docs-reference docs-serve
+.PHONY: help install check format lint floors types locks test slow coverage covered bench smoke audit sbom build release docs docs-reference docs-serve kubernetes
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -50,6 +50,9 @@ docs:  ## The documentation as a site, in build/docs; fails at a dead link
 
 docs-reference:  ## Write the reference pages of settings, commands and HTTP calls from the code
 	$(PYTHON) -m tests.docs.write
+
+kubernetes:  ## Write the rendered manifests, and the alerts among them, from what they are made of
+	$(PYTHON) -m tests.deploy.kubernetes.write
 
 docs-serve:  ## The documentation at http://127.0.0.1:8001, built anew at each change
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs serve --dev-addr 127.0.0.1:8001

@@ -4,46 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from redis import Redis
-from starlette.testclient import TestClient
 
-from app.ledger.counts import count_standings
-from app.ledger.engine import open_engine
-from app.ledger.ledger import Ledger
-from app.local.valkey import Valkey
-from app.queue.model import EVENTS
-from app.queue.transitions import JobQueue
+from tests.deploy.prometheus import Described, named_in, needs_promtool, promtool
 from tests.support.cli import ROOT
-from tests.support.ledger import POLICY, observation
-from tests.support.places import claim_one, new
-from tests.web.conftest import settings_of
-from tests.web.metrics.scraping import client_of, read_families
 
 PROMETHEUS = ROOT / "deploy/prometheus"
 ALERTS, TESTS = PROMETHEUS / "alerts.yaml", PROMETHEUS / "alerts_test.yaml"
 DASHBOARD = ROOT / "deploy/grafana/dashboard.json"
 RUNBOOK = ROOT / "docs/how-to/alerts.md"
 REFERENCE = ROOT / "docs/reference/metrics.md"
-METRIC = re.compile(r"\bidentity_\w+")
 # A line of a table: | `metric` | type | labels | unit | meaning |
 ROW = re.compile(r"\| `(identity_\w+)` \| (\w+) \|([^|]*)\| ([^|]+) \| ([^|]+) \|")
-# A metric's type and labels, by its name.
-Described = dict[str, tuple[str, frozenset[str]]]
-# What some metrics are told with alone.
-EVERYTHING = {
-    "STRIPE_API_KEY": "sk_test_123",
-    "NOTIFY_URL": "https://receiver.example/hook",
-    "NOTIFY_SECRET": "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-}
-PROMTOOL = shutil.which("promtool")
-needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed")
 
 
 def load_yaml(name: str) -> Any:
@@ -52,49 +28,6 @@ def load_yaml(name: str) -> Any:
 
 RULES = [rule for group in load_yaml("alerts.yaml")["groups"] for rule in group["rules"]]
 NAMES = [rule["alert"] for rule in RULES]
-
-
-@pytest.fixture
-def metrics(redis: Redis, valkey: Valkey, database_url: str) -> Described:
-    """Every metric of a deployment that has all settings and has seen everything."""
-    redis.hset("identity:events_ignored", "identity.new", 1)
-    redis.hset("identity:counts:events", "job:requires_input/document_expired:completed", 1)
-    jobs = JobQueue(redis, EVENTS)
-    jobs.enqueue(new("evt_1"))
-    jobs.retry_later(claim_one(jobs), 60, "Busy", "try again")
-    ledger = Ledger(open_engine(database_url))
-    ledger.apply([observation("verified", 100)], policy=POLICY, now=100)
-    for _ in range(2):
-        count_standings(ledger._engine, 100)
-    ledger.close()
-    environment = settings_of(valkey.url, database_url)
-    with client_of(environment, **EVERYTHING) as client:
-        return described(client)
-
-
-def described(client: TestClient) -> Described:
-    """The metrics that are given, each with its type and labels."""
-    found = {}
-    for family in read_families(client):
-        name = f"{family.name}_total" if family.type == "counter" else family.name
-        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
-        found[name] = (family.type, frozenset(labels))
-    return found
-
-
-def promtool(*arguments: object) -> str:
-    """What promtool says; it has to be content."""
-    assert PROMTOOL is not None
-    ran = subprocess.run(
-        [PROMTOOL, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout + ran.stderr
-
-
-def named_in(text: str) -> set[str]:
-    """The metrics that an expression asks for; a histogram's by its own name."""
-    return {re.sub(r"_(bucket|sum|count)\Z", "", name) for name in METRIC.findall(text)}
 
 
 # --- alerts ------------------------------------------------------------------------------------
