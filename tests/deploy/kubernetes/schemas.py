@@ -17,8 +17,8 @@ from tests.deploy.kubernetes.manifests import Manifest
 utils.schema_contents = cache(utils.schema_contents)
 
 FOLDER = Path(__file__).parents[1] / "schemas"
-# The oldest that has all that the manifests name, and the newest whose schemas we have.
-VERSIONS = ("1.30", "1.37")
+# From the oldest that has all that the manifests name to the newest whose schemas we have.
+VERSIONS = [each for each in utils.all_versions() if int(each.split(".")[1]) >= 30]
 # Of resources that a cluster has only with their operator.
 OPERATORS = {
     "ScaledObject": "keda.json",

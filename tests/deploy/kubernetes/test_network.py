@@ -50,8 +50,11 @@ def test_each_workload_and_what_belongs_to_it_select_its_pods_alone(overlay: str
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_everything_says_what_it_is_of(overlay: str) -> None:
+def test_everything_says_what_it_is_of_and_is_in_the_namespace(overlay: str) -> None:
+    (own,) = of_kind(overlay, "Namespace")
     for manifest in manifests(overlay):
+        if manifest["kind"] != "Namespace":
+            assert manifest["metadata"]["namespace"] == own["metadata"]["name"]
         assert manifest["metadata"]["labels"].keys() >= {NAME, COMPONENT}, manifest["kind"]
 
 

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.deploy.kubernetes.api import Api, playing
-from tests.deploy.kubernetes.manifests import KUBERNETES, manifests
-from tests.deploy.kubernetes.write import KUBECTL
+from tests.deploy.kubernetes.manifests import KUBERNETES, Manifest, manifests
+from tests.deploy.kubernetes.schemas import problems
+from tests.deploy.kubernetes.write import KUBECTL, kustomize
 from tests.docs.commands import click_problem, commands
 from tests.docs.pages import DOCS, blocks, section_blocks
 
@@ -24,6 +26,9 @@ TYPED = [
     for command in commands(block.text)
     if command.words[0] == "kubectl"
 ]
+YAML = [(block.text, yaml.safe_load(block.text)) for block in blocks(PAGE, "yaml")]
+MANIFESTS = [block for _, block in YAML if isinstance(block, dict)]
+(PATCH,) = (text for text, block in YAML if isinstance(block, list))
 IN_A_POD = [words[words.index("--") + 1 :] for words in TYPED if "--" in words]
 REFUSED = re.compile(r"127\.0\.0\.1:9( was refused|: connect: connection refused)")
 NAMESPACE = KUBERNETES / "base/namespace.yaml"
@@ -52,6 +57,7 @@ def clone(tmp_path: Path) -> Path:
     overlays = tmp_path / "deploy/kubernetes/overlays"
     shutil.copytree(overlays / "production", overlays / "mine")
     shutil.copy(KUBERNETES / "secret.example.env", tmp_path / "identity.env")
+    (tmp_path / "ca.pem").write_text("a certificate")
     return tmp_path
 
 
@@ -59,6 +65,38 @@ def clone(tmp_path: Path) -> Path:
 def api() -> Iterator[Api]:
     with playing() as api:
         yield api
+
+
+@pytest.mark.parametrize("block", MANIFESTS)
+def test_a_manifest_of_the_page_fits_its_schema(block: Manifest) -> None:
+    assert problems(block) == []
+
+
+@pytest.mark.slow
+def test_what_the_page_adds_to_an_overlay_is_in_its_rendered_form(clone: Path) -> None:
+    mine = clone / "deploy/kubernetes/overlays/mine"
+    file = mine / "kustomization.yaml"
+    resources = [f"{block['metadata']['name']}.yaml" for block in MANIFESTS]
+    for name, block in zip(resources, MANIFESTS, strict=True):
+        (mine / name).write_text(yaml.safe_dump(block))
+    text = file.read_text().rstrip("\n") + f"\n{PATCH}"
+    text = text.replace(
+        "  - ../../base\n", "".join(f"  - {name}\n" for name in ["../../base", *resources])
+    )
+    file.write_text(
+        text.replace("components:\n", "components:\n  - ../../components/authorities\n")
+    )
+    made = list(yaml.safe_load_all(kustomize(mine)))
+    assert [wrong for manifest in made for wrong in problems(manifest)] == []
+    named = {f"{each['kind']} {each['metadata']['name']}": each for each in made}
+    ingress = named["Ingress identity-web"]
+    assert ingress["spec"]["ingressClassName"] == "traefik"
+    assert ingress["metadata"]["annotations"].keys() == {"cert-manager.io/cluster-issuer"}
+    assert named.keys() >= {"NetworkPolicy out-to-more", "Ingress identity-console"}
+    assert all(each["metadata"].get("namespace") == "identity" for each in made[1:])
+    for name in ("Deployment identity-web", "Deployment identity-worker", "Job identity-migrate"):
+        mounts = named[name]["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+        assert [mount["mountPath"] for mount in mounts] == ["/tmp", "/authorities"]
 
 
 @pytest.mark.parametrize("words", IN_A_POD, ids=" ".join)

@@ -15,9 +15,11 @@ from tests.deploy.kubernetes.manifests import (
     examples,
     manifests,
 )
-from tests.deploy.kubernetes.schemas import problems
+from tests.deploy.kubernetes.schemas import VERSIONS, problems
 from tests.deploy.kubernetes.write import ALERTS, RULES, rendered, rules
+from tests.docs.pages import DOCS, read
 
+PAGE = DOCS / "how-to/kubernetes.md"
 # For each kind, a value of a wrong type, and where.
 WRONG: dict[str, tuple[str, Any]] = {
     "Namespace": ("metadata.labels", ["restricted"]),
@@ -57,6 +59,10 @@ def test_every_manifest_fits_its_schema() -> None:
         if (wrong := problems(manifest))
     }
     assert found == {}
+
+
+def test_every_release_that_the_page_names_is_one_that_manifests_are_held_to() -> None:
+    assert f"schemas of {VERSIONS[0][:-2]} to {VERSIONS[-1][:-2]}, in which" in read(PAGE)
 
 
 def test_every_kind_is_one_that_a_mistake_is_planted_in() -> None:
