@@ -74,11 +74,13 @@ def test_every_alert_has_its_section_in_the_runbook_and_every_section_its_alert(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_section_says_what_it_means_who_is_hit_what_to_look_at_and_to_do(name: str) -> None:
+def test_a_section_says_what_it_means_who_is_hit_what_to_look_at_to_do_and_when_it_is_over(
+    name: str,
+) -> None:
     page = RUNBOOK.read_text("utf-8")
     section = page.partition(f"## {name}\n")[2].partition("\n## ")[0]
     parts = re.findall(r"\*\*(\w[\w ]*)\*\*:", section)
-    assert parts == ["Means", "Hit", "Look at", "Do"]
+    assert parts == ["Means", "Hit", "Look at", "Do", "Over"]
 
 
 def test_every_metric_of_an_alert_is_one_that_is_given(
