@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from app.ledger.engine import open_engine
 from app.local.scenarios import Scenario, run, scenarios
 from tests.docs.pages import DOCS, Block, section_blocks
 from tests.e2e.catching_up import users_told
 from tests.e2e.site import WITHIN, Site, open_site
 from tests.notifications.receiver import SECRET, Receiver, receiving
+from tests.releases.rows import add_rows, missing, rows_of
 from tests.support.postgres import Postgres, client_programs
-from tests.support.stores import migrate_database
+from tests.support.shell import run as run_block
+from tests.support.stores import migrate_database, migrate_to
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -152,6 +155,28 @@ def test_a_backup_of_postgresql_is_restored(
     site.do(add)
     assert_all_is_back(site, receiver)
     site.do(check)
+
+
+def test_a_backup_from_before_an_upgrade_is_restored_into_an_empty_database(
+    postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up, _ = commands("Back up PostgreSQL", 2)
+    create, restore = commands("Restore a backup from before an upgrade", 2)
+    monkeypatch.setenv("PATH", str(client_programs()), prepend=":")
+    old = postgres.url(postgres.create_database())
+    migrate_to(old, "0003")
+    engine = open_engine(old)
+    add_rows(engine)
+    before = rows_of(engine)
+    engine.dispose()
+    run_block(back_up, {"DATABASE_URL": old}, tmp_path)
+    run_block(create, {"DATABASE_URL": old}, tmp_path)
+    new = postgres.url("ledger_restored")
+    run_block(restore, {"DATABASE_URL": new}, tmp_path)
+    migrate_database(new)
+    engine = open_engine(new)
+    assert missing(before, rows_of(engine)) == []
+    engine.dispose()
 
 
 def test_a_backup_of_sqlite_is_restored(receiver: Receiver, tmp_path: Path) -> None:

@@ -6,21 +6,20 @@ import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, MetaData
+from sqlalchemy import Engine
 
 from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
 from app.ledger.schema import head, read_schema, revisions
 from tests.releases.holding import FOLDER, RELEASES, STANDINGS, STATEMENTS, dump, restore_ledger
+from tests.releases.rows import add_rows, missing, rows_of
 from tests.releases.statements import execute, filled
 from tests.support.postgres import Postgres
 from tests.support.stores import migrate_database, migrate_to
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
-Rows = dict[str, list[dict[str, Any]]]
 NewUrl = Callable[[], str]
 
 
@@ -32,40 +31,6 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> NewUrl:
         return lambda: f"sqlite:///{tmp_path / f'{next(numbers)}.db'}"
     server: Postgres = request.getfixturevalue("postgres")
     return lambda: server.url(server.create_database())
-
-
-def rows_of(engine: Engine) -> Rows:
-    """All that stands in the tables that the database has, but which revision it is at."""
-    with engine.connect() as connection:
-        return {
-            table.name: [dict(row) for row in connection.execute(table.select()).mappings()]
-            for table in tables_of(connection).sorted_tables
-        }
-
-
-def tables_of(connection: Connection) -> MetaData:
-    found = MetaData()
-    found.reflect(connection, only=lambda name, _: name != "alembic_version")
-    return found
-
-
-def add_rows(engine: Engine) -> None:
-    """One to each table, every column with a value of its kind; the same for all, as keys are."""
-    of_kind = {bool: True, int: 7, float: 7.5, str: "text"}
-    with engine.begin() as connection:
-        for table in tables_of(connection).sorted_tables:
-            row = {column.name: of_kind[column.type.python_type] for column in table.c}
-            connection.execute(table.insert(), row)
-
-
-def missing(before: Rows, after: Rows) -> list[tuple[str, dict[str, Any]]]:
-    """Rows that are not there any more as they were; they may have gained columns."""
-    return [
-        (table, row)
-        for table, rows in before.items()
-        for row in rows
-        if not any(row.items() <= now.items() for now in after.get(table, []))
-    ]
 
 
 def upgraded(url: str) -> Engine:
