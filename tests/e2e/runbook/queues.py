@@ -37,14 +37,14 @@ def redis_away(stage: Stage) -> Trouble:
 
 def ledger_away(stage: Stage) -> Trouble:
     allow = f"ALTER DATABASE {stage.database} WITH ALLOW_CONNECTIONS"
-    stage.server._administer(f"{allow} false")
-    stage.server._administer(
+    stage.server.administer(f"{allow} false")
+    stage.server.administer(
         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{stage.database}'"
     )
     try:
         yield
     finally:
-        stage.server._administer(f"{allow} true")
+        stage.server.administer(f"{allow} true")
     yield
 
 
@@ -125,7 +125,9 @@ def jobs_deferred(stage: Stage) -> Trouble:
     stage.receiver.usual = answering(500)
     assert stage.deliver(stage.event()) == 200
     eventually(lambda: deferred(stage), WITHIN, "a notification is tried again later")
-    stage.age(lambda redis: [failing_for(redis, id, 1000) for id in deferred(stage)])
+    with stage.site.redis() as redis:
+        for id in deferred(stage):
+            failing_for(redis, id, 1000)
     yield
     stage.receiver.usual = None
     stage.do()
