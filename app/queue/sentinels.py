@@ -12,6 +12,7 @@ from redis.connection import parse_url
 from redis.retry import Retry
 
 from app.configuration.addresses import SentinelAddress
+from app.queue.alerts import missed_alert, missed_alert_of_loop
 
 # Seconds for one sentinel, of which there are several: the next one is asked soon.
 SENTINEL_TIMEOUT = 1.0
@@ -70,6 +71,9 @@ class BySentinels:
                     why = None
                 except (exceptions.RedisError, OSError) as error:
                     found, why = None, error
+                    connection = sentinel.connection_pool.make_connection()
+                    if alert := missed_alert(connection, error):
+                        error.__cause__ = alert
             if found:
                 return cast(tuple[str, int], found)
         raise NoPrimary(self.address.service, why)
@@ -96,6 +100,9 @@ class AsyncBySentinels:
                     why = None
                 except (exceptions.RedisError, OSError) as error:
                     found, why = None, error
+                    connection = sentinel.connection_pool.make_connection()
+                    if alert := await missed_alert_of_loop(connection, error):
+                        error.__cause__ = alert
             if found:
                 return cast(tuple[str, int], found)
         raise NoPrimary(self.address.service, why)

@@ -89,6 +89,9 @@ class AsyncServing:
 
     async def connect_check_health(self, *arguments: Any, **options: Any) -> None:
         """Connect and greet the server."""
+        tls: Any = getattr(self, "ssl_context", None)
+        if tls is not None and not self.is_connected:  # type: ignore[attr-defined]  # a mixin
+            tls.context = None  # its files may have been renewed; threads read them each time
         try:
             await super().connect_check_health(*arguments, **options)  # type: ignore[misc]  # a mixin
         except exceptions.RedisError as error:
