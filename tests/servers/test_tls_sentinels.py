@@ -22,7 +22,7 @@ from app.queue.transitions import JobQueue
 from tests.servers.secured import NAME, Secured, codes, secured, tls_options, with_files
 from tests.support.certificates import Authority
 from tests.support.places import new, place
-from tests.support.servers import find
+from tests.support.servers import program
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -96,7 +96,7 @@ def sentinel(folder: Path, primary: Secured) -> Iterator[int]:
     folder.mkdir()
     configuration = folder / "sentinel.conf"
     configuration.write_text("\n".join(lines) + "\n")
-    command = [str(find(NAME)), str(configuration), "--sentinel"]
+    command = [*program(NAME), str(configuration), "--sentinel"]
     with (
         (folder / "sentinel.log").open("wb") as log,
         subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL) as process,

