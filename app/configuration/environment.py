@@ -101,7 +101,8 @@ class Environment:
         "REDIS_URL",
         REDIS_URL,
         Secret("redis://127.0.0.1:6379/0"),
-        "The Redis or Valkey that holds the queue.",
+        "The Redis or Valkey that holds the queue; cluster mode is refused. For TLS and Sentinel "
+        "see [Redis or Valkey](../how-to/redis.md).",
         group=STORES,
     )
     redis_verify: bool = variable(

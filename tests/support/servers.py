@@ -69,9 +69,13 @@ def program(name: str) -> list[str]:
 
 
 def _of_debian() -> str:
-    if path := shutil.which("redis-server"):
-        return path
-    _missing("redis-server is not installed: `.ci/run` says how, without starting one")
+    path = shutil.which("redis-server")
+    if path is None:
+        _missing("redis-server is not installed: `.ci/run` says how, without starting one")
+    told = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+    if f"v={DEBIAN.partition('-')[2]}." not in told:
+        _missing(f"{path} is not {DEBIAN}: {told}")
+    return path
 
 
 @cache
