@@ -68,7 +68,7 @@ def show_preview(preview: OperationPreview) -> None:
         click.echo(f"Shown are {shown} of {preview.hit}.")
     if preview.kind == "discard" and preview.selection.queue == EVENTS.name:
         click.echo("A discard does not make these changes: it gives them up for good.")
-    click.echo(f"{preview.kind} of {preview.total} dead letter(s), {preview.hit} hit.")
+    click.echo(f"{preview.kind} of {preview.letters}, {preview.hit} hit.")
     click.echo(f"Digest: {preview.digest}")
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 from app.domain.snapshot import SessionKey
@@ -16,14 +15,15 @@ from app.operations.bulk_selection import LetterSet, Pin, digest_of
 from app.operations.dlq.documents import preview_as_json
 from app.operations.dlq.preview import Preview, preview
 from app.operations.dlq.users import user_of
-from app.queue.dead_letters import DeadLetter
+from app.queue.dead_letters import DeadLetter, DeadLetters
 from app.queue.model import EVENTS
 from app.stores import Stores
 
 # Users shown one by one, and the letters that are held for it: all others are counted only.
 SHOWN_USERS = 100
 HELD_LETTERS = 2_000
-# Letters of a whole queue that are read for whom they are about: its size is known without.
+# Letters that are read for whom they are about, where not every one has to be: the size of a whole
+# queue is known without, and a page must not wait until 100,000 are read.
 READ_LETTERS = 2_000
 
 
@@ -35,11 +35,17 @@ class OperationPreview:
     selection: LetterSet
     digest: str
     total: int  # letters
+    every_letter: bool  # whether all that match were counted: else there may be more
     # Whom the letters are about; those of a session that they name no user of count as one.
     users: int
     every_user: bool  # whether all were counted: else there may be more
     # The first users', those that change first. Of a discard: what will not come to be.
     changes: tuple[Preview, ...]
+
+    @property
+    def letters(self) -> str:
+        """How many letters there are, in words."""
+        return f"{'' if self.every_letter else 'at least '}{self.total} dead letter(s)"
 
     @property
     def hit(self) -> str:
@@ -54,6 +60,7 @@ class OperationPreview:
             "selection": self.selection.as_json(),
             "digest": self.digest,
             "total": self.total,
+            "every_letter": self.every_letter,
             "users": self.users,
             "every_user": self.every_user,
             "changes": [preview_as_json(one) for one in self.changes],
@@ -61,29 +68,47 @@ class OperationPreview:
 
 
 def preview_operation(
-    stores: Stores, kind: Kind, selection: LetterSet, now: float
+    stores: Stores, kind: Kind, selection: LetterSet, now: float, *, every: bool = True
 ) -> OperationPreview:
     """What replaying or discarding the letters would change. Reads only; in flat memory.
 
-    `now` is in Unix seconds. Raises the errors of Redis and of the ledger.
+    With `every`, each letter that matches is counted; else the newest are looked at, and what is
+    pinned is the set that they are of. `now` is in Unix seconds. Raises the errors of Redis and of
+    the ledger.
     """
     letters = stores.dead_letters(selection.queue)
     moment, place = int(now), letters.newest_place()
+    all_dead = letters.count_from(place)
+    every = every or selection.all or bool(selection.ids) or all_dead <= READ_LETTERS
     users = _Users()
-    chosen = selection.of(letters, moment, place)
-    for _, letter in islice(chosen, READ_LETTERS) if selection.all else chosen:
+    for letter in _read(selection, letters, moment, place, every=every):
         users.add(letter)
-    total = letters.count_from(place) if selection.all else users.letters
+    total = all_dead if selection.all else users.letters
+    pinned = total if every else all_dead
     changes = _changes(stores, selection.queue, users.held, moment)
     return OperationPreview(
         kind=kind,
         selection=selection,
-        digest=str(Pin(moment, place, total, digest_of(kind, selection))),
+        digest=str(Pin(moment, place, pinned, digest_of(kind, selection, counted=every))),
         total=total,
+        every_letter=every,
         users=users.count,
-        every_user=users.letters >= total,
+        every_user=every and users.letters >= total,
         changes=tuple(sorted(changes, key=lambda one: not one.changes)),
     )
+
+
+def _read(
+    selection: LetterSet, letters: DeadLetters, moment: int, place: float, *, every: bool
+) -> Iterator[DeadLetter]:
+    """The letters that are shown: all that match, or those among the newest that may match."""
+    if selection.all or not every:
+        age = selection.filters.older_than
+        start = place if age is None else max(place, age - moment)  # a place is minus a death
+        chosen = selection.of(letters, moment, start, most_looked=READ_LETTERS)
+    else:
+        chosen = selection.of(letters, moment, place)
+    return (letter for _, letter in chosen)
 
 
 def names_of(stores: Stores, letters: Iterable[DeadLetter]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from app.batches import batches
 from app.domain.errors import IdentityError, Permanent, Rejected, StoreFailure, Transient
 from app.ledger.operations import Operation
-from app.operations.bulk_selection import LetterSet, Pin
+from app.operations.bulk_selection import LetterSet, Pin, digest_of
 from app.operations.dlq.discard import discard
 from app.operations.dlq.replay import MAX_OUTSTANDING, STALL_TIMEOUT, Replay, ReplayProgress
 from app.queue.backlog import read_backlog
@@ -84,7 +84,7 @@ class Carrier:
         self._alive_at = self._clock()
         try:
             self._carry_out()
-            self._end("done", gone=max(0, claimed.total - self._operation.done))
+            self._end("done", gone=max(0, self._operation.total - self._operation.done))
         except _Stopped:
             self._end("stopped")
         except _Lost:
@@ -103,6 +103,7 @@ class Carrier:
 
     def _carry_out(self) -> None:
         self._settle()
+        self._count()
         operation = self._operation
         chosen, pin = _set_of(operation)
         start = pin.place if operation.position is None else operation.position
@@ -118,6 +119,19 @@ class Carrier:
             found = placed[:left]
             due = self._clock() + (0 if rate is None else len(found) / rate)
             self._do(_Chunk([letter for _, letter in found], found[0][0], found[-1][0]))
+
+    def _count(self) -> None:
+        """Count what the preview did not, before the first letter is done."""
+        operation = self._operation
+        chosen, pin = _set_of(operation)
+        if operation.position is not None or pin.chosen == digest_of(operation.kind, chosen):
+            return
+        letters = self._stores.dead_letters(operation.queue)
+        total = 0
+        for _ in chosen.of(letters, pin.moment, pin.place):
+            total += 1
+            self._look()
+        self._change(total=total, note="")
 
     def _settle(self) -> None:
         """Count what was done of a chunk that was broken off: what is not dead any more."""

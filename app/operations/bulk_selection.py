@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import islice
 from typing import Any, NamedTuple
 
 from app.domain.errors import Rejected
@@ -58,13 +59,15 @@ class LetterSet:
         moment: float,
         start: float = -math.inf,
         end: float = math.inf,
+        most_looked: int | None = None,
     ) -> Iterator[tuple[float, DeadLetter]]:
         """The letters that are meant with their places, the newest first.
 
         Those from the place `start` to before the place `end`. Ages are as of `moment`, in Unix
-        seconds.
+        seconds. No more than `most_looked` are read for it.
         """
-        for place, letter in letters.placed_of(self.ids) if self.ids else letters.placed(start):
+        placed = letters.placed_of(self.ids) if self.ids else letters.placed(start)
+        for place, letter in islice(placed, most_looked):
             if place >= end:
                 return
             if place >= start and self.filters.matches(letter, moment):
@@ -76,12 +79,15 @@ class Pin(NamedTuple):
 
     Whatever dies later has a newer place, and what has died never comes to an older one. So the set
     from `place` on can only shrink, and is the same for as long as it has as many.
+
+    To count what matches a filter, every letter has to be read. A set that was not counted is
+    pinned by all letters from `place` on: for as long as those are as many, it is the same too.
     """
 
     moment: int  # Unix seconds: ages in the filters are as of then
     place: float  # of the newest letter in the queue
     total: int
-    chosen: str  # a digest of the kind, the queue and the conditions
+    chosen: str  # a digest of the kind, the queue and the conditions, and whether all were counted
 
     def __str__(self) -> str:
         """As people and forms hand it on."""
@@ -100,9 +106,10 @@ class Pin(NamedTuple):
         return pin
 
 
-def digest_of(kind: Kind, chosen: LetterSet) -> str:
-    """What was chosen, in 16 characters."""
-    told = json.dumps([kind, chosen.queue, chosen.as_json()], sort_keys=True)
+def digest_of(kind: Kind, chosen: LetterSet, *, counted: bool = True) -> str:
+    """What was chosen, in 16 characters; `counted`: the pin has the number of just that."""
+    choice = [kind, chosen.queue, chosen.as_json(), *([] if counted else ["not counted"])]
+    told = json.dumps(choice, sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

@@ -14,6 +14,8 @@ from app.stores import Stores
 
 MAX_REASON = 500  # characters
 MIN_RATE = 0.1  # letters a second: what is slower ends on no day that anybody is on call
+# Until the workers have counted: what is known before is that there are no more.
+NOT_COUNTED = "the letters that match are counted first: the total is that of all dead letters"
 # New letters whose users a refusal names.
 NAMED = 20
 
@@ -55,11 +57,14 @@ def start_operation(  # noqa: PLR0913 - as many as a person decides, and what is
     """
     _check(selection, reason, rate)
     pin = Pin.parse(digest)
-    if pin.chosen != digest_of(kind, selection):
+    counted = pin.chosen == digest_of(kind, selection)
+    if not counted and pin.chosen != digest_of(kind, selection, counted=False):
         raise Rejected("the digest is of another preview: of another kind, queue or selection")
+    if kind == "discard" and not counted:
+        raise Rejected("what is discarded is gone for good: have every letter counted first")
     if not pin.total:
         raise Conflict("no_letters", "there are no dead letters like that")
-    _check_unchanged(stores, kind, selection, pin, now)
+    _check_unchanged(stores, kind, selection, pin, now, counted=counted)
     operation = Operation(
         id=f"op_{int(now):08x}{new_id()}",
         kind=kind,
@@ -71,6 +76,7 @@ def start_operation(  # noqa: PLR0913 - as many as a person decides, and what is
         who=who,
         via=via,
         total=pin.total,
+        note="" if counted else NOT_COUNTED,
         created_at=int(now),
         updated_at=int(now),
     )
@@ -103,10 +109,14 @@ def _check(selection: LetterSet, reason: str, rate: float | None) -> None:
 
 
 def _check_unchanged(
-    stores: Stores, kind: Kind, selection: LetterSet, pin: Pin, now: float
+    stores: Stores, kind: Kind, selection: LetterSet, pin: Pin, now: float, *, counted: bool
 ) -> None:
     letters = stores.dead_letters(selection.queue)
-    left = count_pinned(selection, letters, pin.moment, pin.place)
+    left = (
+        count_pinned(selection, letters, pin.moment, pin.place)
+        if counted
+        else letters.count_from(pin.place)
+    )
     new, first = 0, list[DeadLetter]()
     for _, letter in selection.of(letters, pin.moment, end=pin.place):
         new += 1
@@ -114,5 +124,5 @@ def _check_unchanged(
             first.append(letter)
     if new or left != pin.total:
         users = names_of(stores, first)
-        now_chosen = preview_operation(stores, kind, selection, now)
+        now_chosen = preview_operation(stores, kind, selection, now, every=counted)
         raise SetChanged(new, max(0, pin.total - left), users, now_chosen)

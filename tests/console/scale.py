@@ -86,9 +86,11 @@ class Large:
     def _addresses(self) -> Iterator[str]:
         name = name_of_user(FINDABLE)
         ids = {**self.site.ids, "session": f"vs_{name}", "letter": "evt_dead_7"}
-        for route, (address, *_) in PAGES.items():
+        for route, (address, *others) in PAGES.items():
             if "{reference" in route:
                 yield f"/console/references/user_{name}?livemode=true"
+            elif route == "/console/preview":  # of a whole queue, and of what a filter finds
+                yield from (address, *others)
             elif "{operation}" not in address:
                 yield address.format(**ids)
 

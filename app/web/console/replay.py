@@ -34,6 +34,7 @@ KINDS: tuple[Kind, ...] = ("replay", "discard")
 # What is discarded is gone for good.
 ROLES: Mapping[Kind, Role] = {"replay": Role.OPERATE, "discard": Role.REDACT}
 NOTHING_TYPED: Mapping[str, str] = {}
+EVERY = "every"  # what `count` says where a person will wait until all letters are read
 
 
 def routes(console: Console) -> list[Route]:
@@ -55,7 +56,9 @@ def show_preview(console: Console, request: Request) -> View:
     given = request.query_params
     kind = choice_in(given, "kind", KINDS)
     chosen = letter_set_in(given, given.getlist("id"))
-    return view_of(preview_operation(console.stores, kind, chosen, console.now()), given)
+    every = given.get("count") == EVERY
+    found = preview_operation(console.stores, kind, chosen, console.now(), every=every)
+    return view_of(found, given)
 
 
 def start(console: Console, form: Form, person: Person) -> Done:
@@ -128,13 +131,15 @@ def view_of(
     words = {"queue": chosen.queue, **filters_in(given)}
     ids = {"id": ", ".join(chosen.ids)} if chosen.ids else {}
     pairs = [("kind", preview.kind), *words.items(), *(("id", id) for id in chosen.ids)]
+    at_least = "" if preview.every_letter else "at least "
     return View(
         "preview.html",
-        f"{preview.kind.title()} {preview.total:,} dead letters of {chosen.queue}",
+        f"{preview.kind.title()} {at_least}{preview.total:,} dead letters of {chosen.queue}",
         preview.as_json(),
         {
             "preview": preview,
             "chosen": urlencode(pairs),
+            "count_url": f"/console/preview?{urlencode([*pairs, ('count', EVERY)])}",
             "shown": {**words, **ids},
             "rows": [_row_of(one) for one in preview.changes],
             "changing": sum(one.changes for one in preview.changes),

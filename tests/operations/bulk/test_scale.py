@@ -5,13 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from app.local.valkey import Valkey
-from app.operations.bulk_preview import READ_LETTERS
+from app.operations.bulk_preview import READ_LETTERS, preview_operation
 from app.operations.bulk_run import Carrier
-from tests.operations.bulk.starting import EVENTS, previewed, started
+from tests.operations.bulk.starting import EVENTS, meant, previewed, started
 from tests.operations.dlq.test_scale import MANY, bury_all, tell
 from tests.operations.replaying import complete, kilobytes
 from tests.support.deployment import Deployment, opened_deployment
@@ -63,6 +64,30 @@ def test_a_hundred_thousand_letters_are_previewed_and_replayed(many: Deployment)
     assert (ended.state, ended.done, ended.failed, ended.gone) == ("done", MANY, 0, 0)
     # Workers apply some hundreds a second each; the tests share two cores with others.
     assert MANY / seconds > 300
+
+
+def test_a_filter_over_twenty_thousand_letters_is_previewed_for_a_page_within_a_moment(
+    tmp_path: Path,
+) -> None:
+    with (
+        Valkey(tmp_path / "valkey", fsync="no") as server,
+        opened_deployment(server.url, f"sqlite:///{migrated_file(tmp_path)}") as deployment,
+    ):
+        bury_all(deployment.redis, 20_000)
+        chosen = meant(reason="permanent_error")
+
+        def seconds(*, every: bool) -> float:
+            began = time.process_time()
+            found = preview_operation(deployment.stores, "replay", chosen, time.time(), every=every)
+            assert found.total == (20_000 if every else READ_LETTERS)
+            return time.process_time() - began
+
+        for_a_page = min(seconds(every=False) for _ in range(3))
+        of_all = seconds(every=True)
+    tell(f"20000 letters by a filter: {for_a_page:.3f} s for a page, {of_all:.3f} s to count all")
+    # Of this process' own time, which other processes do not lengthen.
+    assert for_a_page < 0.25
+    assert for_a_page < of_all / 2
 
 
 def _pass(seconds: float) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
+from app.operations import bulk_preview
 from app.web.console import operations as operations_page
 from app.web.console.console import Console
 from tests.cli.dlq.letters import bury_five
@@ -267,3 +269,34 @@ def test_more_letters_than_an_operation_takes_by_their_ids_are_refused(reader: B
     answer = reader.get(f"{PREVIEW}?kind=replay&{ids}")
     assert answer.status_code == 400
     assert "hoose 1,000 letters at most" in answer.text
+
+
+def test_of_more_letters_than_a_page_reads_the_newest_are_shown_and_a_replay_takes_all(
+    deployment: Deployment, operator: Browser, console: Console, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(bulk_preview, "READ_LETTERS", 2)
+    bury_five(deployment)
+    text = operator.get(f"{PREVIEW}?kind=replay&reason=permanent_error").text
+    assert "at least 1 letter of at least 1 user" in re.sub("<[^>]*>", "", text)
+    assert "Replay at least 1 letter" in text
+    id = started(operator)
+    operation = console.stores.operations.get(id)
+    assert operation is not None
+    assert "are counted first" in operator.get(f"/console/operations/{id}").text
+
+
+def test_of_more_letters_than_a_page_reads_none_is_discarded_before_all_are_counted(
+    deployment: Deployment, redactor: Browser, console: Console, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(bulk_preview, "READ_LETTERS", 2)
+    bury_five(deployment)
+    text = redactor.get(f"{PREVIEW}?kind=discard&reason=permanent_error").text
+    assert START not in text
+    (path,) = re.findall(r'href="(/console/preview[^"]*count=every)"', text)
+    counted = redactor.get(unescape(path)).text
+    assert "3 letters of 3 users" in re.sub("<[^>]*>", "", counted)
+    fields = dict(fields_of(counted, START))
+    answer = redactor.post(START, **{**fields, "reason": "tests", "confirm": "3"})
+    assert answer.status_code == 303
+    (operation,) = console.stores.operations.page()
+    assert operation.total == 3
