@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from app.configuration.settings import VARIABLES, Settings
+from app.starting import UNUSABLE
 from app.web.__main__ import DRAIN_TIMEOUT as WEB_DRAIN_TIMEOUT
 from app.web.openapi import DESCRIPTION
 from tests.deploy.kubernetes.manifests import (
@@ -114,6 +115,14 @@ def test_a_pod_has_the_time_that_its_process_takes_to_stop(overlay: str) -> None
     assert web["spec"]["terminationGracePeriodSeconds"] >= pause + WEB_DRAIN_TIMEOUT + 5
     assert worker["spec"]["terminationGracePeriodSeconds"] >= WORKER_DRAIN_TIMEOUT + 5
     assert "lifecycle" not in container_of(worker)  # nothing is sent to it
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_migration_that_no_second_try_mends_is_not_tried_again(overlay: str) -> None:
+    job = the(overlay, "Job", "identity-migrate")["spec"]
+    assert job["template"]["spec"]["restartPolicy"] == "Never"  # what such a policy takes
+    (rule,) = job["podFailurePolicy"]["rules"]
+    assert rule == {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [UNUSABLE]}}
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
