@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.configuration.addresses import leaves_host
 from app.configuration.console import FullEnvironment
 from app.configuration.extras import trace_problems
 from app.configuration.variables import Variable, Wrong, variables_of
@@ -102,6 +103,11 @@ class _Reader:
             self.problems.append("PURPOSE_METADATA_KEY is a key that references are read from")
         if settings.notify_url and not self.environment.get("NOTIFY_SECRET"):
             self.problems.append("NOTIFY_SECRET is not set: what goes to NOTIFY_URL is signed")
+        keys = f"{settings.stripe_api_key} {settings.stripe_restricted_key}"
+        if leaves_host(settings.stripe_api_base) and "_live_" in keys:
+            self.problems.append(
+                "STRIPE_API_BASE is http:// to another host, where no live key may be sent"
+            )
         if settings.traces:
             self.problems += trace_problems(self.environment)
         if not any(problem.startswith("CONSOLE") for problem in self.problems):

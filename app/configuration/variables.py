@@ -159,7 +159,11 @@ SWITCH = Form("`0` or `1`", _switch)
 FUNCTION = Form("`package.module:function`", _function_path)
 METADATA_KEY = Form("one metadata key", _metadata_key)
 STREAM_NAME = Form("a name of letters, digits and `_:.-`, up to 128 characters", _stream_name)
-STRIPE_ADDRESS = Form("an `https://` address; `http://` for this host only", _stripe_address)
+STRIPE_ADDRESS = Form(
+    "an `https://` address; `http://` for this host and, with keys of test mode, for a host whose "
+    "name has no dot",
+    _stripe_address,
+)
 CALLBACK_URL = Form("an `https://` or `http://` address", _callback_url)
 REDIS_URL = Form(
     "`redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `rediss+sentinel://`", _redis_url

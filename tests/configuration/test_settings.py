@@ -60,6 +60,7 @@ GOOD = [
     ("STRIPE_API_BASE", "http://localhost:12111", "stripe_api_base", "http://localhost:12111"),
     ("STRIPE_API_BASE", "http://[::1]:12111", "stripe_api_base", "http://[::1]:12111"),
     ("STRIPE_API_BASE", "https://stripe.example/", "stripe_api_base", "https://stripe.example"),
+    ("STRIPE_API_BASE", "http://sandbox:12111", "stripe_api_base", "http://sandbox:12111"),
     ("REDIS_URL", "redis://host", "redis_url", "redis://host"),
     ("REDIS_URL", "redis+sentinel://a,b/queue", "redis_url", "redis+sentinel://a,b/queue"),
     ("REDIS_URL", "rediss://:pa%40ss@host:6380/1", "redis_url", "rediss://:pa%40ss@host:6380/1"),
@@ -127,6 +128,9 @@ BAD = [
     ("STRIPE_API_BASE", "http://10.0.0.1:12111"),
     ("STRIPE_API_BASE", "http://0.0.0.0:12111"),
     ("STRIPE_API_BASE", "http://localhost.example"),
+    ("STRIPE_API_BASE", "http://134744072:12111"),
+    ("STRIPE_API_BASE", "http://0x08080808"),
+    ("STRIPE_API_BASE", "http://[2001:db8::1]"),
     ("REDIS_URL", f"http://:{PLANTED}@host"),
     ("REDIS_URL", f"redis://:{PLANTED}@host:port"),
     ("REDIS_URL", f"redis://:{PLANTED}#x@host"),
@@ -237,6 +241,16 @@ def test_secrets_are_masked_when_printed() -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         read().port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("variable", ["STRIPE_API_KEY", "STRIPE_RESTRICTED_KEY"])
+def test_a_live_key_is_sent_to_no_other_host_in_clear(variable: str) -> None:
+    key = {variable: f"rk_live_{PLANTED}"}
+    (problem,) = problems(STRIPE_API_BASE="http://sandbox:12111", **key)
+    assert problem.startswith("STRIPE_API_BASE ")
+    assert PLANTED not in problem
+    for allowed in ("https://sandbox:12111", "http://127.0.0.1:12111"):
+        assert problems_of({"STRIPE_API_BASE": allowed, **key}) == []
 
 
 @pytest.mark.parametrize(

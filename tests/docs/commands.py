@@ -26,6 +26,13 @@ OTHERS_VARIABLES = {
     "FAULT_KILLS",  # the tests'
     "LEDGER_SIZE",
     "IDENTITY_TOKEN",  # the reader's own, in examples
+    "BACKEND_TOKEN",  # deploy/compose.yaml's
+    "COMPOSE_PROFILES",
+    "GRAFANA_PASSWORD",
+    "IDENTITY_IMAGE",
+    "IDENTITY_REQUIREMENTS",
+    "PROMETHEUS_TOKEN",
+    "VALKEY_RECEIVER_PASSWORD",
     "OTEL_BSP_MAX_QUEUE_SIZE",  # OpenTelemetry's, which its SDK reads itself
     "OTEL_EXPORTER_OTLP_HEADERS",
     "OTEL_RESOURCE_ATTRIBUTES",
@@ -38,9 +45,9 @@ OTHERS_VARIABLES = {
 }
 # Programs that are not ours: what follows is theirs to check.
 OTHERS_PROGRAMS = {
-    ".", "bash", "cd", "cp", "cut", "docker", "echo", "eval", "fly", "git", "heroku", "kubectl",
-    "openssl", "pg_dump", "pg_restore", "pip", "printf", "promtool", "psql", "railway", "redis-cli",
-    "rm", "sha256sum", "sleep", "stripe", "valkey-cli",
+    ".", "awk", "bash", "cd", "cp", "cut", "docker", "echo", "eval", "fly", "git", "grep", "heroku",
+    "kubectl", "openssl", "pg_dump", "pg_restore", "pip", "printf", "promtool", "psql", "railway",
+    "redis-cli", "rm", "sha256sum", "sleep", "stripe", "umask", "valkey-cli",
 }  # fmt: skip
 PYTHONS = {"python", "python3", ".venv/bin/python"}
 SEPARATORS = {"&&", "||", "|", ";", "&", "(", ")"}
