@@ -246,7 +246,7 @@ def test_settings_cannot_be_changed() -> None:
 @pytest.mark.parametrize("variable", ["STRIPE_API_KEY", "STRIPE_RESTRICTED_KEY"])
 def test_a_live_key_is_sent_to_no_other_host_in_clear(variable: str) -> None:
     key = {variable: f"rk_live_{PLANTED}"}
-    (problem,) = problems(STRIPE_API_BASE="http://sandbox:12111", **key)
+    (problem,) = problems_of({"STRIPE_API_BASE": "http://sandbox:12111", **key})
     assert problem.startswith("STRIPE_API_BASE ")
     assert PLANTED not in problem
     for allowed in ("https://sandbox:12111", "http://127.0.0.1:12111"):

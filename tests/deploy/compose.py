@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tests.docs.pages import DOCS, section_blocks
 from tests.support.cli import ROOT
+from tests.support.shell import run
 
+PAGE = DOCS / "how-to/containers.md"
 COMPOSE = ROOT / "deploy/compose.yaml"
 EXAMPLE = ROOT / "deploy/compose.env.example"
 # $$, or ${NAME}, ${NAME:-default}, ${NAME:?what is wrong}
@@ -78,3 +82,12 @@ def referenced() -> set[str]:
 def read_env(text: str) -> dict[str, str]:
     """An `.env` file whose values are as plain as the example's."""
     return dict(ASSIGNMENT.findall(text))
+
+
+def made_env(folder: Path) -> dict[str, str]:
+    """The example with its secrets filled in, by the very command of the page."""
+    (folder / EXAMPLE.name).write_bytes(EXAMPLE.read_bytes())
+    (block,) = section_blocks(PAGE, "2. Make the secrets", "sh")
+    run(block._replace(text=block.text.removeprefix("cd deploy\n")), {}, folder)
+    assert (folder / ".env").stat().st_mode & 0o777 == 0o600
+    return read_env((folder / ".env").read_text())

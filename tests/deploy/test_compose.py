@@ -17,17 +17,15 @@ from tests.deploy.compose import (
     EXAMPLE,
     Missing,
     interpolate,
+    made_env,
     read_env,
     referenced,
     services,
 )
 from tests.deploy.dockerfile import DOCKERFILE, line_of, read_stages
 from tests.deploy.procfile import PROCFILE
-from tests.docs.pages import DOCS, section_blocks
 from tests.support.cli import ROOT
-from tests.support.shell import run
 
-PAGE = DOCS / "how-to/containers.md"
 SETTINGS = {variable.name for variable in VARIABLES.values()}
 # What only the compose file itself reads.
 ITS_OWN = {
@@ -52,13 +50,7 @@ SECRET = re.compile(r"PASSWORD|TOKEN|SECRET|KEY")
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The example, its secrets filled in by the command of the page."""
-    folder = tmp_path_factory.mktemp("deploy")
-    (folder / EXAMPLE.name).write_bytes(EXAMPLE.read_bytes())
-    fill = next(block for block in section_blocks(PAGE, "2. Make the secrets", "sh"))
-    run(fill._replace(text=fill.text.replace("cd deploy\n", "")), {}, folder)
-    assert (folder / ".env").stat().st_mode & 0o777 == 0o600
-    return read_env((folder / ".env").read_text())
+    return made_env(tmp_path_factory.mktemp("deploy"))
 
 
 @pytest.fixture
