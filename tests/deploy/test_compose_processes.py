@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,11 @@ def up(composed: Composed, stack: ExitStack) -> None:
         started(name)
     test = composed.services["sandbox"]["healthcheck"]["test"][1:]
     for name, check in (("web", ["python", "-m", "app.web.probe"]), ("sandbox", test)):
-        eventually(lambda n=name, c=check: composed.run(n, *c).returncode == 0, WITHIN, name)
+        eventually(partial(is_well, composed, name, check), WITHIN, name)
+
+
+def is_well(composed: Composed, name: str, check: Sequence[str]) -> bool:
+    return composed.run(name, *check).returncode == 0
 
 
 def test_the_pages_first_verification_is_applied(composed: Composed) -> None:
