@@ -16,24 +16,24 @@ from tests.support.postgres_versions import VERSIONS
 
 pytestmark = pytest.mark.slow
 
-# They execute every statement that the ledger has, look at its plan, lock, forget and migrate; and
-# send events through web and workers.
+# They execute every statement that the ledger has, look at its plan, lock, forget and migrate.
 SUITE = (
     "tests/ledger/test_plans.py",
     "tests/ledger/test_apply.py",
     "tests/ledger/test_processes.py",
     "tests/ledger/test_retention.py",
     "tests/ledger/test_migrate.py",
-    "tests/e2e/test_way_of_an_event.py",
 )
-LASTS = 120  # seconds at most
+# Events through web and workers. Behind a pooler, tests/e2e/test_poolers.py sends more of them.
+WHOLE = "tests/e2e/test_way_of_an_event.py"
+LASTS = 240  # seconds at most
 
 
-def run_suite(**environment: str) -> None:
+def run_suite(*more: str, **environment: str) -> None:
     """Run the tests that use PostgreSQL."""
     command = [sys.executable, "-m", "pytest", "-n0", "-k", "postgresql", "-p", "no:cacheprovider"]
     ran = subprocess.run(
-        [*command, *SUITE],
+        [*command, *SUITE, *more],
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
@@ -46,7 +46,7 @@ def run_suite(**environment: str) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_ledger_works_on(version: int, servers: dict[int, Path]) -> None:
-    run_suite(**{INSTALLATION: str(servers[version])})
+    run_suite(WHOLE, **{INSTALLATION: str(servers[version])})
 
 
 def test_the_ledger_works_through_a_pooler_by_transaction() -> None:
