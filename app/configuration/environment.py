@@ -126,8 +126,9 @@ class Environment:
         # Holds nothing and leaves no file: of two processes with a default file each, one would
         # read what the other never wrote.
         Secret("sqlite://"),
-        "The ledger. SQLite is for one host; on Heroku (`DYNO` is set) it is refused, because a "
-        "dyno's disk is lost with the dyno.",
+        "The ledger. PostgreSQL may be several hosts, `one:5432,two:5432`, of which the one that "
+        "takes writes is used with `?target_session_attrs=read-write`. SQLite is for one host; on "
+        "Heroku (`DYNO` is set) it is refused, because a dyno's disk is lost with the dyno.",
         group=STORES,
         if_unset="none",
         needed_by=("web", "worker", "release"),

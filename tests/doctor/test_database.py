@@ -6,10 +6,14 @@ import shutil
 import time
 from pathlib import Path
 
+import pytest
+
 from app.domain.durations import DAY
+from app.ledger import server
 from app.ledger.schema import head
 from tests.doctor.deployment import Deployment, assert_is
-from tests.support.stores import leave_as_later
+from tests.support.postgres import Postgres
+from tests.support.stores import leave_as_later, migrate_database
 
 
 def test_a_database_that_was_never_migrated_is_wrong(
@@ -37,6 +41,26 @@ def test_a_database_that_this_version_is_too_old_for_is_wrong(
     leave_as_later(url)
     found = deployment.examine(DATABASE_URL=url)["database"]
     assert_is(found, "wrong", "too old for (revision 9999)", "Deploy the release")
+
+
+@pytest.fixture
+def on_postgresql(deployment: Deployment, postgres: Postgres) -> Deployment:
+    """The same with a ledger in PostgreSQL."""
+    url = postgres.url(postgres.create_database())
+    migrate_database(url)
+    deployment.environment["DATABASE_URL"] = url
+    return deployment
+
+
+def test_the_servers_version_is_told(on_postgresql: Deployment) -> None:
+    assert_is(on_postgresql.examine()["database"], "ok", "PostgreSQL 18.", "migrated to")
+
+
+def test_a_server_that_is_too_old_is_wrong(
+    on_postgresql: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "OLDEST", (1000,))
+    assert_is(on_postgresql.examine()["database"], "wrong", "older than version 15", "Upgrade")
 
 
 def test_live_sessions_with_a_test_key_are_wrong(deployment: Deployment) -> None:
