@@ -39,10 +39,11 @@ BY_ANSWER = {
     "OOM": "full",
     "MISCONF": "disk_failed",
     "BUSY": "busy",
-    "CLUSTERDOWN": "cluster_down",
+    "CLUSTERDOWN": "cluster",
     "CROSSSLOT": "cluster",
     "MOVED": "cluster",
     "ASK": "cluster",
+    "TRYAGAIN": "cluster",
     "NOPERM": "no_permission",
 }
 # Of answers that begin with ERR, and of what the client says by itself.

@@ -107,10 +107,6 @@ FAULTS = {
         "{redis} is too old for the queue's scripts",
         "use Redis 7.0 or later, or Valkey",
     ),
-    "cluster_down": Fault(
-        "the cluster of {redis} is down",
-        "bring its missing nodes back",
-    ),
     "too_many_clients": Fault(
         "{redis} has no connection to spare",
         "raise maxclients, or run fewer processes: each takes 5 at most",

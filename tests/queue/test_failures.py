@@ -120,11 +120,6 @@ PLAYED: dict[str, tuple[Talk, str]] = {
         f"Redis at 127.0.0.1:{PORT} cannot save to its disk, and takes nothing until it can"
         " (MISCONF): make room there, or mend the disk",
     ),
-    "cluster_down": (
-        says(b"-CLUSTERDOWN The cluster is down\r\n"),
-        f"the cluster of Redis at 127.0.0.1:{PORT} is down (CLUSTERDOWN):"
-        " bring its missing nodes back",
-    ),
     "cluster": (
         says(b"-MOVED 3999 10.0.0.2:6379\r\n"),
         f"Redis at 127.0.0.1:{PORT} is a cluster, over whose nodes the queue's keys would be"

@@ -76,7 +76,7 @@ class Secured:
 
 
 @contextmanager
-def secured(folder: Path, authority: Authority | None = None, *options: str) -> Iterator[Secured]:
+def secured(folder: Path, *options: str, authority: Authority | None = None) -> Iterator[Secured]:
     """A running one, whose certificate is for `localhost`."""
     authority = authority or Authority(folder / "authority")
     shown, port = authority.sign("localhost"), free_port()
@@ -88,7 +88,7 @@ def secured(folder: Path, authority: Authority | None = None, *options: str) -> 
 
 async def ask_once(url: str, verify: bool) -> None:
     async with aclosing(open_async_redis(url, verify=verify)) as calls, translated_call(calls):
-        await calls.ping()
+        await calls.get("identity:probe")
 
 
 def codes(url: str, *, verify: bool = True) -> list[str]:
@@ -100,7 +100,7 @@ def codes(url: str, *, verify: bool = True) -> list[str]:
                 asyncio.run(ask_once(url, verify))
             else:
                 with open_redis(url, verify=verify) as client, translated_errors():
-                    client.ping()
+                    client.get("identity:probe")
             found.append("")
         except StoreFailure as failure:
             found.append(failure.code)

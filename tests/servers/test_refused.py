@@ -11,9 +11,10 @@ import pytest
 from redis import Redis
 
 from app.doctor.runner import examine
-from app.local.valkey import Valkey
+from app.local.valkey import Valkey, free_port
 from tests.faults.processes import end, start
-from tests.support.servers import USUAL, Server
+from tests.servers.secured import codes
+from tests.support.servers import DEBIAN, USUAL, Server
 from tests.support.waiting import eventually
 from tests.web import processes
 from tests.web.deliveries import SECRET, URL, event, signed
@@ -25,11 +26,16 @@ CLUSTER = (
     "Redis at 127.0.0.1:{port} is a cluster, over whose nodes the queue's keys would be spread"
 )
 TOO_OLD = "Redis at 127.0.0.1:{port} is too old for the queue's scripts"
-# By code: the server, its options, Redis' own word, and what is said of it.
+# By code: the server, and what is said of it.
 REFUSED = {
-    "cluster": (USUAL, ("--cluster-enabled", "yes"), " (CROSSSLOT)", CLUSTER),
-    "too_old": ("redis-6.2", (), "", TOO_OLD),
+    "cluster": (USUAL, f"{CLUSTER} (CROSSSLOT)"),
+    "too_old": ("redis-6.2", TOO_OLD),
 }
+
+
+def in_cluster_mode(folder: Path, name: str) -> Server:
+    """A node, whose second port would else be 10,000 above the first, and so perhaps none."""
+    return Server(folder, name, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
 
 
 @pytest.fixture(scope="module", params=REFUSED)
@@ -37,12 +43,13 @@ def refused(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Valkey]]:
     """A server, and the code of what is wrong with it."""
-    name, options, *_ = REFUSED[request.param]
-    with Server(tmp_path_factory.mktemp(request.param), name, *options) as server:
-        if request.param == "cluster":
+    code, folder = request.param, tmp_path_factory.mktemp(request.param)
+    name, _ = REFUSED[code]
+    with in_cluster_mode(folder, name) if code == "cluster" else Server(folder, name) as server:
+        if code == "cluster":
             with Redis(port=server.port) as admin:
                 admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        yield request.param, server
+        yield code, server
 
 
 @pytest.fixture
@@ -64,8 +71,7 @@ def lines(log: Path, event: str) -> list[dict[str, Any]]:
 
 def message(refused: tuple[str, Valkey]) -> str:
     code, server = refused
-    _, _, answer, text = REFUSED[code]
-    return text.format(port=server.port) + answer
+    return REFUSED[code][1].format(port=server.port)
 
 
 def test_web_says_so_once_when_it_starts_and_takes_no_delivery(
@@ -105,3 +111,11 @@ def test_the_doctor_says_so(refused: tuple[str, Valkey], environment: dict[str, 
     assert found.state == "wrong"
     assert found.message.startswith(message(refused).partition(" (")[0])
     assert found.hint
+
+
+@pytest.mark.parametrize("database", [0, 1], ids=["without slots", "of another number"])
+def test_a_node_that_can_do_nothing_yet_is_told_as_a_cluster_too(
+    database: int, tmp_path: Path
+) -> None:
+    with in_cluster_mode(tmp_path, DEBIAN) as server:
+        assert codes(f"redis://127.0.0.1:{server.port}/{database}") == ["cluster"] * 2

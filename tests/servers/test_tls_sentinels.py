@@ -22,7 +22,7 @@ from app.queue.transitions import JobQueue
 from tests.servers.secured import NAME, Secured, codes, secured, tls_options, with_files
 from tests.support.certificates import Authority
 from tests.support.places import new, place
-from tests.support.servers import program
+from tests.support.servers import ROOT, program
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -30,6 +30,13 @@ pytestmark = pytest.mark.slow
 SERVICE = "queue"
 # What a process of ours may do at a sentinel, and all that it has to.
 APP = "resetkeys resetchannels -@all +@connection +sentinel|get-master-addr-by-name"
+# What a sentinel, and a replica, may do at a Redis, and all that they have to.
+SENTINEL = (
+    "sentinel on >word resetkeys allchannels -@all +@connection +multi +exec +replicaof +slaveof "
+    "+info +role +publish +subscribe +config|rewrite +client|kill +script|kill"
+)
+REPLICA = "replica on >word resetkeys resetchannels -@all +psync +replconf +ping"
+USERS = ["--user", *SENTINEL.split(), "--user", *REPLICA.split()]
 
 
 @dataclass
@@ -89,6 +96,8 @@ def sentinel(folder: Path, primary: Secured) -> Iterator[int]:
         *(f"{name} {value}" for name, value in tls.items()),
         *("sentinel resolve-hostnames yes", "sentinel announce-hostnames yes"),
         f"sentinel monitor {SERVICE} localhost {primary.port} 1",
+        f"sentinel auth-user {SERVICE} sentinel",
+        f"sentinel auth-pass {SERVICE} word",
         f"sentinel down-after-milliseconds {SERVICE} 1000",
         f"sentinel failover-timeout {SERVICE} 5000",
         *("user default off", "user admin on >word ~* &* +@all", f"user app on >word {APP}"),
@@ -111,16 +120,21 @@ def sentinel(folder: Path, primary: Secured) -> Iterator[int]:
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     folder = tmp_path_factory.mktemp("sentinels")
     with ExitStack() as stack:
-        first = stack.enter_context(secured(folder / "first"))
-        announced = ("--replica-announce-ip", "localhost")
-        following = ("--replicaof", "localhost", str(first.port))
-        second = stack.enter_context(
-            secured(folder / "second", first.authority, *announced, *following)
-        )
+        joined = [*USERS, *["--masteruser", "replica", "--masterauth", "word"]]
+        joined += ["--replica-announce-ip", "localhost"]
+        first = stack.enter_context(secured(folder / "first", *joined))
+        joined += ["--replicaof", "localhost", str(first.port)]
+        second = stack.enter_context(secured(folder / "second", *joined, authority=first.authority))
         port = stack.enter_context(sentinel(folder / "sentinel", first))
         found = Guarded([first, second], port)
         eventually(found.knows_a_replica, 30)
         yield found
+
+
+def test_the_page_on_redis_has_these_users() -> None:
+    page = (ROOT / "docs/how-to/redis.md").read_text("utf-8")
+    for user in (f"app on >word {APP}", SENTINEL, REPLICA):
+        assert f"\nuser {user.replace('>word', '>PASSWORD')}\n" in page
 
 
 def test_both_are_reached_with_the_files_that_the_address_names(guarded: Guarded) -> None:
