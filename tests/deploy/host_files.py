@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tomllib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import yaml
 
+from tests.deploy.procfile import PROCFILE
 from tests.support.cli import ROOT
 
 READERS: dict[str, Callable[[str], Any]] = {
@@ -46,8 +48,7 @@ FILES = [HEROKU, FLY, FLY_VALKEY, RENDER, RAILWAY, RAILWAY_WORKER]
 
 def procfile() -> dict[str, str]:
     """The command of each process, by its name."""
-    lines = (ROOT / "Procfile").read_text("utf-8").splitlines()
-    return dict(line.split(": ", 1) for line in lines)
+    return {name: shlex.join(words) for name, words in PROCFILE.items()}
 
 
 def render_services() -> dict[str, Any]:

@@ -16,6 +16,7 @@ from jsonschema.validators import validator_for
 from app.configuration.settings import LEDGER_NEEDS, VARIABLES, WEB_NEEDS, Settings
 from app.web.__main__ import DRAIN_TIMEOUT as WEB_DRAIN
 from app.web.openapi import DESCRIPTION
+from tests.deploy.dockerfile import read_stages
 from tests.deploy.host_files import (
     FILES,
     FLY,
@@ -125,6 +126,13 @@ def test_fly_looks_for_web_where_it_listens() -> None:
     fly = FLY.read()
     assert fly["http_service"]["internal_port"] == int(fly["env"]["PORT"])
     assert fly["http_service"]["auto_stop_machines"] == "off"
+
+
+def test_fly_builds_the_products_image_of_which_its_commands_are_the_whole_command() -> None:
+    stages = read_stages(((ROOT / FLY.name).parent / FLY.read()["build"]["dockerfile"]).read_text())
+    assert [*stages][-1] == "identity", "Fly takes the last stage"
+    all_of_it = [each.name for stage in stages.values() for each in stage.instructions]
+    assert "ENTRYPOINT" not in all_of_it
 
 
 def test_no_redis_of_a_file_throws_anything_away() -> None:
