@@ -30,6 +30,7 @@ ALGORITHMS = (
     *("ES256", "ES384", "ES512"),
 )
 KEY_TYPES = ("RSA", "EC")
+MAX_SUBJECT = 255  # characters, by the standard; it has to go into a cookie
 LEEWAY = 60  # seconds that the clocks may differ
 CLOCKS = "compare this server's clock with the provider's"
 
@@ -68,6 +69,8 @@ def claims_of(token: object, keys: KeySet, expected: Expected, now: int) -> dict
     except (JoseError, ValueError, TypeError) as error:
         raise _refused("signature", f"is not signed as it should be ({_name(error)})") from None
     _check(decoded, expected, now)
+    if len(decoded.claims["sub"]) > MAX_SUBJECT:
+        raise _refused("sub", "has a longer `sub` than the standard allows")
     return dict(decoded.claims)
 
 

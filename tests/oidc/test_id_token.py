@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -70,6 +71,7 @@ def test_keys_of_elliptic_curves_are_taken_too() -> None:
         ({"sub": None}, "token_sub"),
         ({"sub": ""}, "token_sub"),
         ({"sub": 1001}, "token_sub"),
+        ({"sub": "x" * 256}, "token_sub"),
         ({"exp": NOW - LEEWAY - 1}, "token_expired"),
         ({"exp": None}, "token_exp"),
         ({"exp": "never"}, "token_exp"),
@@ -83,6 +85,20 @@ def test_a_token_that_says_something_else_than_it_should_is_refused(
     changed: dict[str, Any], reason: str
 ) -> None:
     assert reason_of(signed(claims(**changed), rsa_key())) == reason
+
+
+ODD: tuple[Any, ...] = (0, -1, 1.5, True, "", "é", "x" * 999, [], ["a", 1], {}, {"a": [1]}, 10**400)
+
+
+@pytest.mark.parametrize(
+    "claim", ["iss", "aud", "sub", "nonce", "exp", "iat", "nbf", "azp", "at_hash", "amr", "acr"]
+)
+def test_a_claim_of_any_form_is_taken_or_refused_and_nothing_else(claim: str) -> None:
+    expected = EXPECTED._replace(access_token="an access token")
+    for odd in ODD:
+        token = signed(claims(**{claim: odd, "auth_time": odd}), rsa_key())
+        with suppress(TokenRefused):
+            claims_of(token, keys(), expected, NOW)
 
 
 def test_clocks_may_differ_a_little() -> None:
