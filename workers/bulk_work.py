@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from app.logs import get_logger
-from app.operations.bulk_run import Carrier
+from app.operations.bulk.run import Carrier
 from app.outages import Outages
 from workers.context import Context
 from workers.periodic import PeriodicLock, PeriodicTask

@@ -13,7 +13,7 @@ from app.cli.operations_start import start
 from app.cli.output import progress_bar, table_console
 from app.cli.stores import environment_stores
 from app.ledger.operations import Operation
-from app.operations.bulk_start import stop_operation
+from app.operations.bulk.start import stop_operation
 from app.stores import Stores
 
 # Seconds between two looks of `show --follow`.

@@ -12,8 +12,8 @@ from rich.text import Text
 from app.cli.dlq_output import show_previews
 from app.cli.output import format_time, printable
 from app.ledger.operations import Operation
-from app.operations.bulk_preview import OperationPreview
-from app.operations.bulk_start import SetChanged
+from app.operations.bulk.preview import OperationPreview
+from app.operations.bulk.start import SetChanged
 from app.queue.model import EVENTS
 
 

@@ -15,9 +15,9 @@ from app.cli.operations_output import difference_as_json, show_difference, show_
 from app.cli.stores import environment_stores
 from app.cli.who import user_name
 from app.ledger.operations import Kind, Operation
-from app.operations.bulk_preview import preview_operation
-from app.operations.bulk_selection import LetterSet
-from app.operations.bulk_start import MIN_RATE, SetChanged, start_operation
+from app.operations.bulk.preview import preview_operation
+from app.operations.bulk.selection import LetterSet
+from app.operations.bulk.start import MIN_RATE, SetChanged, start_operation
 from app.operations.dlq.selection import Selection
 from app.stores import Stores
 

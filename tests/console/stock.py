@@ -10,9 +10,9 @@ from typing import Any
 from app.domain.durations import DAY, HOUR, MINUTE
 from app.ledger.counts import count_standings
 from app.local.fault_injection import broken_session
-from app.operations.bulk_preview import preview_operation
-from app.operations.bulk_selection import LetterSet
-from app.operations.bulk_start import start_operation
+from app.operations.bulk.preview import preview_operation
+from app.operations.bulk.selection import LetterSet
+from app.operations.bulk.start import start_operation
 from tests.console.site import REDACTOR, WITHIN, Site, job_of
 from tests.support.events import event_body
 from tests.support.waiting import eventually

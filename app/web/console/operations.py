@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from app.ledger.operations import Operation, Operations
-from app.operations.bulk_start import stop_operation
+from app.operations.bulk.start import stop_operation
 from app.operations.overview.reading import Kept
 from app.web.console.console import Console
 from app.web.console.filters import BadFilter, address

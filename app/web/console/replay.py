@@ -14,9 +14,9 @@ from starlette.routing import Route
 from app.domain.modes import mode_name
 from app.domain.standing import ReferenceKey
 from app.ledger.operations import Kind
-from app.operations.bulk_preview import OperationPreview, preview_operation
-from app.operations.bulk_selection import MAX_IDS, LetterSet, Pin
-from app.operations.bulk_start import MAX_REASON, MIN_RATE, SetChanged, start_operation
+from app.operations.bulk.preview import OperationPreview, preview_operation
+from app.operations.bulk.selection import MAX_IDS, LetterSet, Pin
+from app.operations.bulk.start import MAX_REASON, MIN_RATE, SetChanged, start_operation
 from app.operations.dlq.preview import Preview, in_words
 from app.web.console.console import Console
 from app.web.console.filters import (

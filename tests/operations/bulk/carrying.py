@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.ledger.operations import Operation
-from app.operations.bulk_run import Carrier
+from app.operations.bulk.run import Carrier
 from tests.support.deployment import Deployment, letter
 from tests.support.workers import NOW
 

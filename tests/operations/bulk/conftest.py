@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from app.operations import bulk_run
+from app.operations.bulk import run
 
 
 @pytest.fixture
 def chunks_of_ten(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a few letters are several chunks."""
-    monkeypatch.setattr(bulk_run, "CHUNK", {"replay": 10, "discard": 10})
+    monkeypatch.setattr(run, "CHUNK", {"replay": 10, "discard": 10})

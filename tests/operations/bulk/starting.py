@@ -6,9 +6,9 @@ import itertools
 from typing import Any
 
 from app.ledger.operations import Kind, Operation
-from app.operations.bulk_preview import OperationPreview, preview_operation
-from app.operations.bulk_selection import LetterSet
-from app.operations.bulk_start import start_operation
+from app.operations.bulk.preview import OperationPreview, preview_operation
+from app.operations.bulk.selection import LetterSet
+from app.operations.bulk.start import start_operation
 from app.operations.dlq.selection import Selection
 from tests.support.deployment import Deployment
 from tests.support.workers import NOW

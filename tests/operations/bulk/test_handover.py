@@ -11,7 +11,7 @@ from app.domain.standing import ReferenceKey
 from app.ledger.engine import LedgerBroken
 from app.ledger.forgetting import forget_person
 from app.ledger.operations import LEASE
-from app.operations import bulk_run as module
+from app.operations.bulk import run as module
 from app.queue.pausing import pause, resume
 from tests.operations.bulk.carrying import Hands, bury, row
 from tests.operations.bulk.starting import meant, started

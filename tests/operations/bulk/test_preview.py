@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from app.operations import bulk_preview as module
-from app.operations.bulk_preview import preview_operation
-from app.operations.bulk_selection import LetterSet
+from app.operations.bulk import preview as module
+from app.operations.bulk.preview import preview_operation
+from app.operations.bulk.selection import LetterSet
 from tests.operations.bulk.starting import EVENTS, meant, previewed
 from tests.support.deployment import Deployment, letter
 

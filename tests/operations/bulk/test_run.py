@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from app.operations import bulk_run as module
-from app.operations.bulk_selection import LetterSet
-from app.operations.bulk_start import stop_operation
+from app.operations.bulk import run as module
+from app.operations.bulk.selection import LetterSet
+from app.operations.bulk.start import stop_operation
 from app.operations.dlq import replay as replay_module
 from app.operations.show_reference import as_json
 from tests.operations.bulk.carrying import Hands, bury, row

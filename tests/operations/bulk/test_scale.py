@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.local.valkey import Valkey
-from app.operations.bulk_preview import READ_LETTERS, preview_operation
-from app.operations.bulk_run import Carrier
+from app.operations.bulk.preview import READ_LETTERS, preview_operation
+from app.operations.bulk.run import Carrier
 from tests.operations.bulk.starting import EVENTS, meant, previewed, started
 from tests.operations.dlq.test_scale import MANY, bury_all, tell
 from tests.operations.replaying import complete, kilobytes

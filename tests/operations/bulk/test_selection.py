@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.errors import Rejected
-from app.operations.bulk_selection import LetterSet, Pin, digest_of
+from app.operations.bulk.selection import LetterSet, Pin, digest_of
 from app.operations.dlq.selection import Selection
 
 PIN = Pin(1_764_410_000, -1_764_409_999.123456, 37, "9f86d081884c7d65")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from app.domain.errors import Conflict, Rejected
-from app.operations.bulk_preview import preview_operation
-from app.operations.bulk_selection import LetterSet
-from app.operations.bulk_start import SetChanged, stop_operation
+from app.operations.bulk.preview import preview_operation
+from app.operations.bulk.selection import LetterSet
+from app.operations.bulk.start import SetChanged, stop_operation
 from tests.operations.bulk.starting import EVENTS, meant, previewed, started
 from tests.support.deployment import Deployment, letter
 from tests.support.workers import NOW

@@ -8,10 +8,10 @@ import pytest
 
 from app.domain.errors import Rejected
 from app.ledger.operations import Kind
-from app.operations import bulk_preview as module
-from app.operations.bulk_preview import OperationPreview, preview_operation
-from app.operations.bulk_selection import LetterSet
-from app.operations.bulk_start import NOT_COUNTED, SetChanged
+from app.operations.bulk import preview as module
+from app.operations.bulk.preview import OperationPreview, preview_operation
+from app.operations.bulk.selection import LetterSet
+from app.operations.bulk.start import NOT_COUNTED, SetChanged
 from tests.operations.bulk.carrying import Hands, row
 from tests.operations.bulk.starting import EVENTS, meant, started
 from tests.support.deployment import Deployment, letter

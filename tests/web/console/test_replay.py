@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from app.operations import bulk_preview
+from app.operations.bulk import preview as bulk_preview
 from app.web.console import operations as operations_page
 from app.web.console.console import Console
 from tests.cli.dlq.letters import bury_five

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from app.domain.errors import Conflict, Rejected
 from app.ledger.operations import Kind, Operation
-from app.operations.bulk_preview import OperationPreview, names_of, preview_operation
-from app.operations.bulk_selection import MAX_IDS, LetterSet, Pin, count_pinned, digest_of
+from app.operations.bulk.preview import OperationPreview, names_of, preview_operation
+from app.operations.bulk.selection import MAX_IDS, LetterSet, Pin, count_pinned, digest_of
 from app.queue.dead_letters import DeadLetter
 from app.stores import Stores
 

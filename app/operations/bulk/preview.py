@@ -11,7 +11,7 @@ from app.domain.snapshot import SessionKey
 from app.domain.standing import ReferenceKey
 from app.ledger.operations import Kind
 from app.ledger.standings import standings_of
-from app.operations.bulk_selection import LetterSet, Pin, digest_of
+from app.operations.bulk.selection import LetterSet, Pin, digest_of
 from app.operations.dlq.documents import preview_as_json
 from app.operations.dlq.preview import Preview, preview
 from app.operations.dlq.users import user_of

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from app.batches import batches
 from app.domain.errors import IdentityError, Permanent, Rejected, StoreFailure, Transient
 from app.ledger.operations import Operation
-from app.operations.bulk_selection import LetterSet, Pin, digest_of
+from app.operations.bulk.selection import LetterSet, Pin, digest_of
 from app.operations.dlq.discard import discard
 from app.operations.dlq.replay import MAX_OUTSTANDING, STALL_TIMEOUT, Replay, ReplayProgress
 from app.queue.backlog import read_backlog
