@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rq.timeouts import JobTimeoutException
 
 from app.domain.errors import StoreFailure
-from app.ledger.engine import LedgerTooNew, LedgerUnavailable
+from app.ledger.engine import LedgerBroken, LedgerTooNew, LedgerUnavailable
 from app.outages import Outages
 from workers.time_limit import TimeLimit
 
@@ -42,6 +42,10 @@ class Outage:
 
     def explains(self, error: Exception) -> bool:
         """Whether a job failed as the ledger is away, and not by what it asked of it."""
+        if isinstance(
+            error, LedgerBroken
+        ):  # the schema may ask for what this release does not give
+            return self.begins_by_schema()
         if not isinstance(error, LedgerUnavailable):
             return False
         self._failure = error

@@ -10,9 +10,12 @@ import pytest
 import sqlalchemy as sa
 from alembic import op
 from alembic.script import ScriptDirectory
+from packaging.version import Version
 
 from app.ledger import migrate
-from tests.support.expanding import narrowing
+from app.version import version
+from tests.releases.holding import RELEASES, revision_of
+from tests.support.expanding import locks_out, narrowing
 
 SCRIPTS = ScriptDirectory(str(migrate.MIGRATIONS))
 # The oldest first. Those before 0004 were never in a release without it.
@@ -37,10 +40,28 @@ def test_what_a_migration_takes_away_no_older_release_may_miss(revision: str) ->
 
 
 @pytest.mark.parametrize("revision", AFTER_THE_FIRST)
-def test_the_release_before_may_always_work_and_none_that_could_not_before(revision: str) -> None:
+def test_a_migration_lets_no_release_in_again_and_does_not_lock_out_all_others(
+    revision: str,
+) -> None:
     before = since(MIGRATIONS[revision].down_revision)
     assert before <= since(revision) < revision
     assert since(revision) in MIGRATIONS
+
+
+def test_this_schema_is_for_the_newest_release_that_is_out_too() -> None:
+    in_the_making = Version(version()).base_version
+    out = [revision_of(release) for release in RELEASES if release != in_the_making]
+    assert not locks_out(since(max(MIGRATIONS)), out)
+
+
+@pytest.mark.parametrize(
+    ("compatible_since", "out", "locked"),
+    [("0001", [], False), ("0004", ["0002", "0004"], False), ("0005", ["0002", "0004"], True)],
+)
+def test_a_schema_that_locks_out_the_newest_release_is_found(
+    compatible_since: str, out: list[str], locked: bool
+) -> None:
+    assert locks_out(compatible_since, out) is locked
 
 
 def index_of_a_new_table() -> None:

@@ -19,6 +19,7 @@ JOBS, STANDINGS, STATEMENTS = "jobs.json", "standings.json", "statements.json"
 LEDGERS = {"sqlite": "ledger.sqlite.sql", "postgresql": "ledger.postgresql.sql"}
 # The versions that have written something, in the order of their names.
 RELEASES = sorted(path.parent.name for path in FOLDER.glob(f"*/{JOBS}"))
+AT_REVISION = re.compile(r"""INSERT INTO "?alembic_version"? VALUES\('(\w+)'\)""")
 # What pg_dump writes beside statements that make and fill tables: for psql, and for its own server.
 NOT_OF_THE_LEDGER = re.compile(r"^(--|\\|SET |SELECT pg_catalog\.set_config).*\n|^\n", re.MULTILINE)
 
@@ -85,6 +86,13 @@ def restore_ledger(release: str, url: str) -> None:
     """Put a release's ledger into an empty database."""
     kind = "sqlite" if url.startswith("sqlite") else "postgresql"
     restore((FOLDER / release / LEDGERS[kind]).read_text(), url)
+
+
+def revision_of(release: str) -> str:
+    """The migration that a release's ledger was at."""
+    found = AT_REVISION.search((FOLDER / release / LEDGERS["sqlite"]).read_text())
+    assert found is not None
+    return found[1]
 
 
 def _read(redis: Any, key: str) -> tuple[str, Any]:

@@ -1,4 +1,7 @@
-"""The SQL of a release's prebuilt statements, with parameters: kept, and executed again."""
+"""The SQL of a release's prebuilt statements, with parameters: kept, and executed again.
+
+Statements that are built for each call, as for the filters of a list, are not among them.
+"""
 
 from __future__ import annotations
 

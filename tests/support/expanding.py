@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from typing import Any
 from unittest.mock import patch
 
@@ -46,6 +47,14 @@ def narrowing(migration: Any) -> list[str]:
         elif not _adds(operation, new):
             found.append(_name(operation))
     return found
+
+
+def locks_out(since: str, out: Sequence[str]) -> bool:
+    """Whether the newest release that is out could not work on a schema that is compatible so.
+
+    `out` holds the revision that each release was at.
+    """
+    return bool(out) and since > max(out)
 
 
 def _adds(operation: op.MigrateOperation, new: set[str]) -> bool:

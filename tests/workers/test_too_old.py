@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 from structlog.testing import capture_logs
 
-from app.ledger.engine import LedgerTooNew, LedgerUnavailable
+from app.ledger.engine import LedgerBroken, LedgerTooNew, LedgerUnavailable
 from app.ledger.schema import refuse_too_new
 from app.queue.model import EVENTS
 from app.queue.transitions import JobQueue
@@ -84,10 +84,17 @@ def test_a_later_schema_that_may_be_worked_on_is(
     assert turn(worker) == 1
 
 
+@pytest.mark.parametrize(
+    "gone",
+    [
+        LedgerUnavailable("the ledger is not migrated", "not_migrated"),
+        LedgerBroken("the ledger refused a statement", "statement_refused"),
+    ],
+    ids=["a column is gone", "a column has to be given"],
+)
 def test_a_job_that_fails_by_the_new_schema_before_the_look_is_put_back_as_it_was(
-    jobs: JobQueue, redis: Redis, context: Context, database_url: str
+    jobs: JobQueue, redis: Redis, context: Context, database_url: str, gone: Exception
 ) -> None:
-    gone = LedgerUnavailable("the ledger is not migrated", "not_migrated")
     enqueue(jobs, "evt_1")
     worker = worker_of(
         redis,
