@@ -37,10 +37,12 @@ def rendered(overlay: str) -> str:
 
 
 def kustomize(folder: Path) -> str:
-    """What kubectl makes of a folder, without a cluster. Raises CalledProcessError."""
+    """What kubectl makes of a folder, without a cluster; it says itself what is wrong."""
     done = subprocess.run(
-        [KUBECTL, "kustomize", folder], capture_output=True, text=True, timeout=60, check=True
+        [KUBECTL, "kustomize", folder], stdout=subprocess.PIPE, text=True, timeout=60, check=False
     )
+    if done.returncode:
+        raise SystemExit(f"kubectl makes nothing of {folder}")
     return done.stdout
 
 
