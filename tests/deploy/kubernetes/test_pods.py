@@ -13,6 +13,7 @@ from app.configuration.settings import VARIABLES, Settings
 from app.starting import UNUSABLE
 from app.web.__main__ import DRAIN_TIMEOUT as WEB_DRAIN_TIMEOUT
 from app.web.openapi import DESCRIPTION
+from tests.deploy.dockerfile import DOCKERFILE, line_of, read_stages
 from tests.deploy.kubernetes.manifests import (
     KUBERNETES,
     OVERLAYS,
@@ -141,6 +142,14 @@ def test_every_pod_fits_the_restricted_standard_that_its_namespace_asks_for(over
     assert {name: violations(pod["spec"]) for name, pod in pods(overlay).items()} == {
         name: [] for name in RUNS
     }
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_pod_runs_as_the_user_that_the_image_has_made(overlay: str) -> None:
+    made = line_of(read_stages(DOCKERFILE.read_text("utf-8"))["identity"], "USER")
+    for pod in pods(overlay).values():
+        context = pod["spec"]["securityContext"]
+        assert f"{context['runAsUser']}:{context['runAsGroup']}" == made
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
