@@ -44,8 +44,10 @@ def test_every_alert_fires_when_it_should_and_not_before() -> None:
 
 
 @needs_promtool
-def test_the_example_of_a_scrape_is_a_configuration_of_prometheus() -> None:
-    promtool("check", "config", "--syntax-only", PROMETHEUS / "prometheus.yaml")
+@pytest.mark.parametrize("name", ["prometheus.yaml", "compose.yaml"])
+def test_the_example_of_a_scrape_is_a_configuration_of_prometheus(name: str) -> None:
+    promtool("check", "config", "--syntax-only", PROMETHEUS / name)
+    assert {scrape["job_name"] for scrape in load_yaml(name)["scrape_configs"]} == {"identity"}
 
 
 def test_each_alert_is_tested_to_fire_and_not_to() -> None:

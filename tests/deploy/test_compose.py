@@ -44,6 +44,7 @@ ITS_OWN = {
 FIXED = {"API_TOKENS", "DATABASE_URL", "REDIS_URL"}
 # They have no use here: nothing speaks TLS to Valkey, and web's place is known.
 UNUSED = {"HOST", "PORT", "REDIS_TLS_VERIFY"}
+PROVISIONING = ROOT / "deploy/grafana/provisioning"
 OURS = ("web", "worker", "release")
 SECRET = re.compile(r"PASSWORD|TOKEN|SECRET|KEY")
 
@@ -198,6 +199,23 @@ def test_every_file_that_is_mounted_exists(name: str, composed: dict[str, Any]) 
     mounted = [each.split(":")[0] for each in composed[name]["volumes"] if each.startswith("./")]
     assert mounted
     assert [path for path in mounted if not (ROOT / "deploy" / path).exists()] == []
+
+
+def test_grafana_is_given_the_dashboard_where_it_looks_for_it(composed: dict[str, Any]) -> None:
+    mounted = dict(each.split(":")[:2] for each in composed["grafana"]["volumes"])
+    provider = yaml.safe_load((PROVISIONING / "dashboards/identity.yaml").read_text())
+    folder = Path(mounted["./grafana/dashboard.json"]).parent
+    assert [each["options"]["path"] for each in provider["providers"]] == [str(folder)]
+
+
+def test_prometheus_and_grafana_look_where_the_others_are(composed: dict[str, Any]) -> None:
+    source = yaml.safe_load((PROVISIONING / "datasources/prometheus.yaml").read_text())
+    assert [each["url"] for each in source["datasources"]] == ["http://prometheus:9090"]
+    config = yaml.safe_load((ROOT / "deploy/prometheus/compose.yaml").read_text())
+    (scrape,) = config["scrape_configs"]
+    assert scrape["static_configs"] == [{"targets": ["web:8000"]}]
+    secrets = composed["prometheus"]["secrets"]
+    assert [scrape["authorization"]["credentials_file"]] == [f"/run/secrets/{n}" for n in secrets]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import requests
 
 from app.local.valkey import Valkey, free_port
 from app.version import version
-from tests.deploy.container import STOP_WITHIN, Container, Image, done, pack
+from tests.deploy.container import STOP_WITHIN, Container, Image, done, pack, run
 from tests.deploy.contents import faults_of
 from tests.deploy.dockerfile import DOCKERFILE, committed_files, read_stages, sent_files
 from tests.deploy.image import Builder, Built, debian
@@ -52,12 +52,18 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def built(folder: Path) -> Built:
-    """The last stage of the Dockerfile."""
+def builder(folder: Path) -> Builder:
+    """Of the stages of the Dockerfile."""
     stages = read_stages(DOCKERFILE.read_text("utf-8"))
     (base,) = {stage.base for stage in stages.values() if stage.base not in stages}
     sent = sent_files(committed_files(), (ROOT / ".dockerignore").read_text("utf-8"))
-    return Builder(folder, debian(folder, base.rpartition("-")[2]), stages, sent).build("identity")
+    return Builder(folder, debian(folder, base.rpartition("-")[2]), stages, sent)
+
+
+@pytest.fixture(scope="module")
+def built(builder: Builder) -> Built:
+    """The last stage."""
+    return builder.build("identity")
 
 
 @pytest.fixture(scope="module")
@@ -203,3 +209,13 @@ def test_sigterm_ends_both_in_time(deployment: Deployment) -> None:
     eventually(deployment.answers, 20, "web is ready again")
     for container in (deployment.web, deployment.worker):
         assert container.stop(STOP_WITHIN) == 0, container.log.read_text()
+
+
+def test_the_local_stripe_is_as_bare_and_starts_as_its_user(builder: Builder) -> None:
+    built = builder.build("sandbox")
+    assert faults_of(built.root) == ["/data can be changed by its user"]
+    assert {path.name for path in (built.root / "identity").iterdir()} == {"deploy"}
+    environment = [f"{name}={value}" for name, value in built.config.env.items()]
+    inside = ["chroot", f"--userspec={built.config.user}", str(built.root)]
+    started = run([*inside, "env", "-i", *environment, *built.config.cmd, "--help"])
+    assert started.stdout.startswith("usage: python -m deploy.sandbox"), started.stderr
