@@ -32,7 +32,7 @@ def stream() -> io.StringIO:
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in stream.getvalue().splitlines()]
+    return [json.loads(line) for line in stream.getvalue().splitlines() if line]
 
 
 def fail() -> None:
@@ -186,3 +186,40 @@ def test_configuring_twice_logs_once(stream: io.StringIO) -> None:
     configure("json", stream)
     logging.getLogger("library").warning("once")
     assert len(lines(stream)) == 1
+
+
+class Disk(io.StringIO):
+    """A stream whose disk is full for a while."""
+
+    full = False
+
+    def flush(self) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+
+
+def test_a_line_after_one_that_was_cut_short_begins_on_its_own() -> None:
+    disk = Disk()
+    configure("json", disk)
+    disk.full = True
+    get_logger("web").info("first")
+    disk.full = False
+    disk.write('{"cut')
+    get_logger("web").info("second")
+    assert json.loads(disk.getvalue().splitlines()[-1])["event"] == "second"
+
+
+def test_lines_that_cannot_be_written_are_counted_once_they_can_be() -> None:
+    disk = Disk()
+    configure("json", disk)
+    log = get_logger("web")
+    disk.full = True
+    log.info("first")
+    logging.getLogger("library").warning("second")
+    disk.full = False
+    log.info("third")
+    log.info("fourth")
+    told = [line for line in lines(disk) if line["part"] == "logs"]
+    assert [(line["event"], line["failed_write_count"], line["reason"]) for line in told] == [
+        ("log could not be written", 2, "No space left on device")
+    ]

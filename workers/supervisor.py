@@ -60,9 +60,8 @@ class Supervisor:
                 self.run_once()
                 sentinels = [child.process.sentinel for child in self._children if child.process]
                 wait(sentinels, POLL_INTERVAL)
+        finally:  # else our exit would wait for children that nobody stops
             self._drain()
-        finally:
-            self._kill_all()
 
     def run_once(self) -> None:
         """Start children whose delay is over, and kill those that hang."""
@@ -124,15 +123,6 @@ class Supervisor:
                 process.kill()
                 process.join()
         log.info("stopped")
-
-    def _kill_all(self) -> None:
-        """Leave no child behind a fault of our own, such as a log that cannot be written.
-
-        Python's exit would wait for them without an end, and nobody would look after them.
-        """
-        for child in self._children:
-            if child.process is not None and child.process.is_alive():
-                child.process.kill()
 
     def _stop(self, signum: int, frame: object) -> None:
         self._stopping = True

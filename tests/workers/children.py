@@ -70,8 +70,19 @@ def stubborn(parent: int, over_by: ctypes.c_double) -> None:
 WORK = {work.__name__: work for work in (steady, young, raises, hangs, late, busy, stubborn)}
 
 
+class FaultySupervisor(Supervisor):
+    """Has a fault that nobody has thought of, once its children are started."""
+
+    def run_once(self) -> None:
+        """Start them, and fail the next time."""
+        if all(child.process for child in self._children):
+            raise RuntimeError("a fault")
+        super().run_once()
+
+
 def main(*kinds: str) -> None:
-    """Supervise a child of each kind."""
+    """Supervise a child of each kind; with `faulty`, by a supervisor that fails."""
+    faulty = "faulty" in kinds
     configure("json")
     for name in (
         "MIN_UPTIME",
@@ -85,8 +96,9 @@ def main(*kinds: str) -> None:
     children = [
         Child(kind, partial(WORK[kind], os.getpid()), delay=supervisor.FIRST_DELAY)
         for kind in kinds
+        if kind != "faulty"
     ]
-    Supervisor(children).run()
+    (FaultySupervisor if faulty else Supervisor)(children).run()
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +21,7 @@ from app.queue.transitions import JobQueue
 from tests.support.places import counts, places
 from tests.support.waiting import eventually
 from tests.support.workers import event_job
-from tests.workers.process import ROOT, Told, started
+from tests.workers.process import Told, started
 from tests.workers.runs import registered
 from workers.supervisor import Child, Supervisor
 
@@ -129,20 +127,12 @@ def test_children_end_when_their_supervisor_was_killed() -> None:
         eventually(lambda: not any(lives(pid) for pid in pids))
 
 
-def test_a_supervisor_that_cannot_write_its_log_ends_with_its_children() -> None:
-    command = [sys.executable, "-m", "tests.workers.children", "stubborn"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT
-    ) as process:
-        assert process.stdout is not None
-        pid = next(json.loads(line)["pid"] for line in process.stdout if '"child started"' in line)
-        process.stdout.close()  # as a log's collector that has died
-        process.send_signal(signal.SIGTERM)
-        try:
-            assert process.wait(10) != 0
-        finally:
-            process.kill()
-        eventually(lambda: not lives(pid))
+def test_a_supervisor_that_fails_itself_stops_its_children_first() -> None:
+    with started("-m", "tests.workers.children", "steady", "faulty") as told:
+        told.await_line("steady")
+        pids = children(told, 1)
+        assert told.ended() == 1
+        assert not any(lives(pid) for pid in pids)
 
 
 # --- python -m workers ----------------------------------------------------------------------
