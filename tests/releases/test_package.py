@@ -166,7 +166,7 @@ class Installed(NamedTuple):
 
 @pytest.fixture(scope="module")
 def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """Installed by pip, as a user does it, in the versions of the lock."""
+    """Installed by pip as docs/how-to/install.md does it: the lock, the wheel, then the extra."""
     home = tmp_path_factory.mktemp("installed")
     venv.create(home / "venv", with_pip=True)
     programs, folder = home / "venv/bin", home / "empty"
@@ -174,8 +174,10 @@ def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Install
     versions = home / "versions.txt"
     lock = (ROOT / "requirements-dev.txt").read_text("utf-8")
     versions.write_text("\n".join("".join(found) for found in LOCKED.findall(lock)))
-    pip: list[str | Path] = [programs / "pip", "install", "--quiet", "--constraint", versions]
-    run([*pip, built.wheel])
+    pip: list[str | Path] = [programs / "pip", "install", "--quiet"]
+    run([*pip, "--require-hashes", "-r", ROOT / "requirements.txt"])
+    run([*pip, "--no-deps", built.wheel])
+    run([programs / "pip", "check"])  # the lock has all that the package asks for
     refused = subprocess.run(
         [programs / "identity", "demo"],
         cwd=folder,
@@ -185,7 +187,7 @@ def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Install
         timeout=60,
     )
     assert refused.returncode == 1
-    run([*pip, f"{built.wheel}[local]"])
+    run([*pip, "--constraint", versions, f"{built.wheel}[local]"])
     return Installed(programs, folder, refused.stderr)
 
 
