@@ -124,6 +124,16 @@ def test_every_job_ends_in_time(path: Path) -> None:
 
 
 @every_workflow
+def test_every_file_that_an_action_is_given_exists(path: Path) -> None:
+    given = [step.get("with", {}) for job in jobs(path).values() for step in job.get("steps", [])]
+    files = [
+        each[name] for each in given for name in ("file", "python-version-file") if name in each
+    ]
+    assert files
+    assert [name for name in files if not (ROOT / name).exists()] == []
+
+
+@every_workflow
 def test_every_command_of_ours_exists(path: Path) -> None:
     targets = TARGET.findall((ROOT / "Makefile").read_text("utf-8"))
     missing = []
