@@ -14,6 +14,7 @@ from typing import Any
 
 from redis.asyncio.connection import SSLConnection as AsyncSSLConnection
 from redis.connection import SSLConnection
+from redis.exceptions import RedisError
 
 # Seconds that the alert is waited for: a server that takes the certificate sends nothing.
 LISTEN = 1.0
@@ -28,7 +29,7 @@ def missed_alert(connection: Any, error: BaseException) -> ssl.SSLError | None:
         with closing(connection._connect()) as listening:
             listening.settimeout(LISTEN)
             listening.recv(1)
-    except OSError as heard:
+    except (RedisError, OSError) as heard:  # the former of sentinels, which are asked again
         return _alert(heard)
     return None
 
@@ -49,7 +50,7 @@ async def missed_alert_of_loop(connection: Any, error: BaseException) -> ssl.SSL
     return None
 
 
-def _alert(heard: OSError) -> ssl.SSLError | None:
+def _alert(heard: Exception) -> ssl.SSLError | None:
     if not isinstance(heard, ssl.SSLError) or isinstance(heard, LOST):
         return None
     heard.__context__ = None  # the error that it becomes the cause of
