@@ -1,19 +1,23 @@
-"""What a pod of web does from the moment that it is told to end, as the manifest has it."""
+"""What a pod does from the moment that it is told to end, as its manifest has it."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
-from app.local.valkey import Valkey
+from app.local.valkey import Valkey, free_port
 from tests.deploy.kubernetes.manifests import container_of, of_kind, pods
 from tests.web.conftest import settings_of
 from tests.web.deliveries import URL, event, signed
-from tests.web.processes import read_answer, request, running
+from tests.web.processes import ROOT, environment, read_answer, request, running
 
 OVERLAY = "production"
 POD = pods(OVERLAY)["identity-web"]
@@ -61,3 +65,34 @@ def test_what_came_before_sigterm_is_answered_and_what_comes_after_is_refused(
             assert json.loads(read_answer(slow).body) == {"outcome": "enqueued"}
         assert web.process.wait(LEFT) == 0
     assert redis.llen("rq:queue:identity-events") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "started"), [("identity-web", '"durability"'), ("identity-worker", '"worker started"')]
+)
+def test_a_process_that_is_the_first_of_its_pod_hears_sigterm(
+    valkey: Valkey, redis: Redis, database_url: str, name: str, started: str
+) -> None:
+    """The kernel keeps from such a process each signal that it has not asked for."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        assert os.environ.get("CI") != "true", "it takes root, and unshare of util-linux"
+        pytest.skip("it takes root, and unshare of util-linux")
+    _, *module = container_of(pods(OVERLAY)[name])["command"]
+    settings = {"PORT": str(free_port()), **settings_of(valkey.url, database_url)}
+    with subprocess.Popen(
+        ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, *module],
+        cwd=ROOT,
+        env=environment(**settings),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as pod:
+        try:
+            assert pod.stdout is not None
+            assert any(started in line for line in pod.stdout)
+            children = Path(f"/proc/{pod.pid}/task/{pod.pid}/children").read_text().split()
+            os.kill(int(children[0]), signal.SIGTERM)
+            pod.communicate(timeout=LEFT)
+        finally:
+            pod.kill()
+    assert pod.returncode == 0
