@@ -27,7 +27,7 @@ floors:  ## Imports point down the floors, and never in a circle
 types:  ## mypy --strict, tests included
 	.venv/bin/mypy
 
-locks:  ## Both locks are what pyproject.toml asks for
+locks:  ## The locks are what pyproject.toml asks for
 	bash .ci/locks --check
 
 test:  ## The tests, by the README's command

@@ -87,7 +87,7 @@ def read_env(text: str) -> dict[str, str]:
 def made_env(folder: Path) -> dict[str, str]:
     """The example with its secrets filled in, by the very command of the page."""
     (folder / EXAMPLE.name).write_bytes(EXAMPLE.read_bytes())
-    (block,) = section_blocks(PAGE, "2. Make the secrets", "sh")
+    (block,) = section_blocks(PAGE, "1. Make the secrets", "sh")
     run(block._replace(text=block.text.removeprefix("cd deploy\n")), {}, folder)
     assert (folder / ".env").stat().st_mode & 0o777 == 0o600
     return read_env((folder / ".env").read_text())

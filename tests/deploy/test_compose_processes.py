@@ -133,7 +133,7 @@ def is_well(composed: Composed, name: str, check: Sequence[str]) -> bool:
 
 
 def test_the_pages_first_verification_is_applied(composed: Composed) -> None:
-    first, _ = section_blocks(PAGE, "4. Verify a first user", "sh")
+    first, _ = section_blocks(PAGE, "3. Verify a first user", "sh")
     typed = first.text.replace(". ./.env\n", "").replace("//localhost:8000", "//web:8000")
     typed = typed.replace("//localhost:12111", "//sandbox:12111")
     ran = composed.run("web", "bash", "-euo", "pipefail", "-c", typed, **composed.env)
@@ -142,7 +142,7 @@ def test_the_pages_first_verification_is_applied(composed: Composed) -> None:
 
 
 def test_the_page_shows_the_user_to_people(composed: Composed) -> None:
-    _, second = section_blocks(PAGE, "4. Verify a first user", "sh")
+    _, second = section_blocks(PAGE, "3. Verify a first user", "sh")
     for line in second.text.splitlines():
         words = line.removeprefix("docker compose exec worker identity ").split()
         ran = composed.run("worker", "python", "-m", "app", *words)
