@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tarfile
 import venv
 import zipfile
@@ -132,6 +133,17 @@ def test_two_builds_are_the_same_bytes(built: Built, tmp_path: Path) -> None:
     for one, other in zip(built, again, strict=True):
         assert one.name == other.name
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_the_sdist_alone_makes_the_same_wheel(built: Built, tmp_path: Path) -> None:
+    committed = run(["git", "log", "-1", "--format=%ct"]).stdout.strip()
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    run(
+        [*pip, "--no-build-isolation", "--wheel-dir", tmp_path, built.sdist],
+        environment={**os.environ, "SOURCE_DATE_EPOCH": committed},
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.read_bytes() == built.wheel.read_bytes()
 
 
 def test_what_an_index_shows_is_whole(built: Built) -> None:
