@@ -260,7 +260,7 @@ def test_dev_keeps_its_data_in_the_folder_it_is_started_in_and_doctor_finds_it_w
     assert (tmp_path / ".data/identity.db").exists()
 
 
-def test_web_runs_from_any_folder_even_one_with_an_app_of_its_own(
+def test_the_processes_run_from_any_folder_even_one_with_an_app_of_its_own(
     installed: Installed, valkey: Valkey, tmp_path: Path
 ) -> None:
     (tmp_path / "app").mkdir()
@@ -275,6 +275,8 @@ def test_web_runs_from_any_folder_even_one_with_an_app_of_its_own(
         "PORT": port,
     }
     python = installed.programs / "python"
+    workers = run([python, "-P", "-m", "workers", "--version"], tmp_path, {})
+    assert workers.stdout == f"python -m workers {version()}\n"
     with process(tmp_path, settings, python, "-P", "-m", "app.web"):
         eventually(lambda: answers(f"http://127.0.0.1:{port}/healthz"), 20)
 
