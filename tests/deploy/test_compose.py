@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 import yaml
 
 from app.configuration.settings import LEDGER_NEEDS, VARIABLES, WEB_NEEDS, Settings
+from tests.deploy import compose
 from tests.deploy.compose import (
     COMPOSE,
     EXAMPLE,
@@ -86,7 +89,7 @@ def test_every_variable_that_it_takes_is_a_setting_or_its_own() -> None:
 
 
 def test_every_setting_can_be_made() -> None:
-    document = yaml.safe_load(COMPOSE.read_text("utf-8"))
+    document = yaml.safe_load(compose.COMPOSE.read_text("utf-8"))
     for name in OURS:
         assert document["services"][name]["environment"].keys() == SETTINGS - UNUSED
     assert FIXED & referenced() == set()
@@ -216,6 +219,52 @@ def test_prometheus_and_grafana_look_where_the_others_are(composed: dict[str, An
     assert scrape["static_configs"] == [{"targets": ["web:8000"]}]
     secrets = composed["prometheus"]["secrets"]
     assert [scrape["authorization"]["credentials_file"]] == [f"/run/secrets/{n}" for n in secrets]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "check"),
+    [
+        (
+            "  MAX_ATTEMPTS:\n",
+            "  MAX_ATTEMTPS:\n",
+            lambda _: test_every_variable_that_it_takes_is_a_setting_or_its_own(),
+        ),
+        ("  SENTRY_DSN:\n", "", lambda _: test_every_setting_can_be_made()),
+        (
+            "POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?",
+            "POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:-",
+            lambda _: test_no_secret_has_a_default(compose.COMPOSE),
+        ),
+        (
+            "command: [python, -m, workers]",
+            "command: [python, -m, worker]",
+            partial(test_the_commands_are_the_procfiles, "worker"),
+        ),
+        ("cap_drop: [ALL]", "cap_drop: []", test_every_service_is_confined),
+        ("127.0.0.1:9090:9090", "9090:9090", test_nothing_listens_beyond_this_host),
+        (
+            "service_completed_successfully",
+            "service_started",
+            test_web_and_worker_start_once_the_ledger_is_migrated,
+        ),
+    ],
+    ids=lambda given: given.strip() if isinstance(given, str) else "",
+)
+def test_a_mistake_is_found(
+    right: str,
+    wrong: str,
+    check: Callable[[dict[str, Any]], None],
+    filled: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = COMPOSE.read_text("utf-8")
+    assert right in text
+    planted = tmp_path / "compose.yaml"
+    planted.write_text(text.replace(right, wrong))
+    monkeypatch.setattr(compose, "COMPOSE", planted)
+    with pytest.raises(AssertionError):
+        check(services(filled))
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_what_the_image_says_of_itself_is_the_files(
     ours = sum(size_of(built.root / name) for name in ("venv", "identity")) / 1e6
     pulled = image.compressed / 1e6
     with capsys.disabled():
-        print(f"{pulled:.0f} MB to pull, {ours:.0f} MB of it ours, unpacked")  # noqa: T201 - measured
+        print(f"{pulled:.0f} MB to pull; {ours:.0f} MB of ours, unpacked")  # noqa: T201 - measured
     assert ours < 200
 
 
