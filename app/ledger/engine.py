@@ -45,8 +45,8 @@ POSTGRES_CONNECTION = {
 POOL = {"pool_size": 5, "max_overflow": 0, "pool_timeout": 10}
 
 # Of the faults that pass with time, those that the driver counts among the others: somebody
-# migrates the ledger, or promotes the standby.
-PASSING = frozenset({"not_migrated", "read_only"})
+# migrates the ledger, promotes the standby, or sets the pooler right.
+PASSING = frozenset({"not_migrated", "read_only", "prepared_elsewhere"})
 READS_ONLY = "25006"  # PostgreSQL's code for a write at a standby
 
 

@@ -26,6 +26,8 @@ BY_STATE = {
     "42703": "not_migrated",
     "3F000": "not_migrated",
     "25006": "read_only",
+    "26000": "prepared_elsewhere",
+    "42P05": "prepared_elsewhere",
     "53100": "disk_full",
     "53200": "out_of_memory",
     "53300": "too_many_connections",

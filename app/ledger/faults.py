@@ -99,6 +99,10 @@ FAULTS = {
         "{store} refuses an option of DATABASE_URL",
         "take `options` out of it, or name it in the pooler's ignore_startup_parameters",
     ),
+    "prepared_elsewhere": Fault(
+        "a statement at {store} is not where it was prepared: a pooler that is not recognised",
+        "have the pooler lend by session, or DATABASE_URL lead past it",
+    ),
     "pool_empty": Fault(
         "the pooler that is {store} had no connection to its server to spare in time",
         "it is tried again; if it lasts, see that the server is up, and raise default_pool_size",

@@ -227,6 +227,7 @@ def test_a_role_without_the_right_to_a_table(guarded: Postgres) -> None:
 
 # The server raises these as it would raise them itself.
 RAISED = {
+    "26000": "prepared_elsewhere",
     "53100": "disk_full",
     "53200": "out_of_memory",
     "58030": "disk_broken",

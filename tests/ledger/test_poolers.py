@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from app.ledger import migrate
-from app.ledger.engine import for_reading
+from app.ledger import beginning, migrate
+from app.ledger.engine import LedgerUnavailable, for_reading
 from app.ledger.ledger import Ledger
 from app.ledger.schema import revisions
 from app.ledger.server import look_at
@@ -174,13 +174,30 @@ def test_a_pooler_whose_server_is_away_is_told(postgres: Postgres) -> None:
         assert fault_at(server.url()).code == "pool_empty"
 
 
-def test_a_pooler_that_its_server_refuses_is_told(server: Postgres) -> None:
-    url = server.url().replace("postgres@", "stranger@")
+def test_a_pooler_that_its_server_refuses_is_told(postgres: Postgres) -> None:
     ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'stranger'"
-    server.administer("CREATE ROLE stranger LOGIN")
-    with engine_of(url) as engine:
-        ask(engine)
-        server.administer("ALTER ROLE stranger NOLOGIN", ended)
-    codes = [fault_at(url).code for _ in range(3)]
-    server.administer("DROP ROLE stranger")
-    assert codes == ["pooler_refused"] * 3  # it waits before it asks again
+    postgres.administer("CREATE ROLE stranger LOGIN")
+    with pooled(postgres, "transaction", query_wait_timeout=1) as server:
+        url = server.url().replace("postgres@", "stranger@")
+        with engine_of(url) as engine:
+            ask(engine)
+            postgres.administer("ALTER ROLE stranger NOLOGIN", ended)
+        fault_at(url)  # it may wait for the connection that is refused
+        assert fault_at(url).code == "pooler_refused"  # which is not tried again at once
+    postgres.administer("DROP ROLE stranger")
+
+
+def test_a_pooler_that_is_not_recognised_is_told_and_waited_for(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beginning, "is_pooled", lambda connection: False)
+    with engine_of(url) as first, engine_of(url) as second:
+        ledgers = [Ledger(engine) for engine in (first, second)]
+
+        def write_by_turns() -> None:
+            for number in range(100):
+                ledgers[number % 2].check_writable()
+
+        with pytest.raises(LedgerUnavailable, match="is not where it was prepared") as raised:
+            write_by_turns()
+    assert raised.value.code == "prepared_elsewhere"
