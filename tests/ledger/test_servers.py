@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from app.ledger.server import look_at
+from tests.ledger.asking import engine_of
 from tests.support.cli import ROOT
 from tests.support.pgbouncer import MODE
-from tests.support.postgres import INSTALLATION
+from tests.support.postgres import INSTALLATION, postgres_server
 from tests.support.postgres_versions import VERSIONS
 
 pytestmark = pytest.mark.slow
@@ -29,9 +31,10 @@ WHOLE = "tests/e2e/test_way_of_an_event.py"
 LASTS = 240  # seconds at most
 
 
-def run_suite(*more: str, **environment: str) -> None:
-    """Run the tests that use PostgreSQL."""
+def run_suite(folder: Path, *more: str, **environment: str) -> None:
+    """Run the tests that use PostgreSQL; what they write is in the folder."""
     command = [sys.executable, "-m", "pytest", "-n0", "-k", "postgresql", "-p", "no:cacheprovider"]
+    command += [f"--basetemp={folder / 'suite'}"]
     ran = subprocess.run(
         [*command, *SUITE, *more],
         cwd=ROOT,
@@ -45,9 +48,14 @@ def run_suite(*more: str, **environment: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_ledger_works_on(version: int, servers: dict[int, Path]) -> None:
-    run_suite(WHOLE, **{INSTALLATION: str(servers[version])})
+def test_the_ledger_works_on(
+    version: int, servers: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(INSTALLATION, str(servers[version]))
+    with postgres_server() as server, engine_of(server.url()) as engine:
+        assert str(look_at(engine)).startswith(f"PostgreSQL {version}.")
+    run_suite(tmp_path, WHOLE)
 
 
-def test_the_ledger_works_through_a_pooler_by_transaction() -> None:
-    run_suite(**{MODE: "transaction"})
+def test_the_ledger_works_through_a_pooler_by_transaction(tmp_path: Path) -> None:
+    run_suite(tmp_path, **{MODE: "transaction"})

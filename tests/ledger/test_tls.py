@@ -120,6 +120,15 @@ def test_an_authority_whose_file_is_missing_is_told(secured: Secured, tmp_path: 
     assert fault.code == "tls_certificate"
 
 
+def test_the_systems_authorities_are_found_only_where_the_environment_says(
+    secured: Secured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    assert fault_at(secured.url(sslrootcert="system")).code == "tls_certificate"
+    monkeypatch.setenv("SSL_CERT_FILE", str(secured.trusted))
+    assert speaks_tls(secured.url(sslrootcert="system"))
+
+
 def test_a_client_certificate_that_is_missing_or_of_another_is_told(secured: Secured) -> None:
     sslcert, sslkey = secured.stranger
     of_another = secured.url("certified", sslcert=sslcert, sslkey=sslkey)
