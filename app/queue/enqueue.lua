@@ -59,7 +59,8 @@ local function take(id, data, description, delay)
   return 'enqueued'
 end
 
-redis.call('SADD', QUEUES, QUEUE)
+-- Without a job, as probes ask whether one would be taken, nothing is written.
+if #ARGV > 5 then redis.call('SADD', QUEUES, QUEUE) end
 local answers, outcomes = {}, {}
 for i = 6, #ARGV, 4 do
   -- A key of another type, say, must not leave the jobs after it untaken and untold.

@@ -182,6 +182,17 @@ def test_an_idle_worker_of_a_full_redis_waits_its_time(private_redis: Redis) -> 
     assert time.monotonic() - began >= 1
 
 
+def test_to_ask_whether_a_delivery_would_be_taken_writes_nothing(
+    private: Valkey, private_redis: Redis
+) -> None:
+    async def ask() -> None:
+        async with aclosing(open_async_redis(private.url)) as client:
+            await AsyncJobQueue(client, EVENTS).check()
+
+    asyncio.run(ask())
+    assert private_redis.keys() == []
+
+
 # Killed, restarted, forgetful
 
 
