@@ -1,7 +1,9 @@
 """docs/how-to/alerts.md, from top to bottom: each trouble is made, seen, mended, and over.
 
 An alert's own condition decides whether there is trouble, and what the page says under "Over"
-whether it has gone. Prometheus' own `promtool` answers both, from what the deployment tells.
+whether it has gone. Prometheus' own `promtool` answers both, from what the deployment tells. Where
+trouble takes minutes or days to be one, the times in the stores are changed by hand; how long an
+alert waits by its `for` is tested in `deploy/prometheus/alerts_test.yaml`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.docs.pages import ROOT, section
+from tests.docs.pages import ROOT, blocks, section
 from tests.e2e.runbook import queues, stripe_side
 from tests.e2e.runbook.promql import PROMTOOL, Scrape, holds
 from tests.e2e.runbook.stage import PAGE, WITHIN, Stage, opened_stage
@@ -51,6 +53,12 @@ def stage(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def test_every_section_is_executed() -> None:
     assert [*TROUBLES] == re.findall(r"^## (Identity\w+)$", PAGE.read_text(), re.MULTILINE)
+
+
+def test_the_first_commands_say_that_all_is_well_where_it_is(stage: Stage) -> None:
+    first = next(blocks(PAGE, "sh"))
+    assert "python -m app status" in first.text
+    assert "wrong" not in stage.site.do(first).out
 
 
 @pytest.mark.parametrize("name", TROUBLES)
