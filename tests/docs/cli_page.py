@@ -22,8 +22,9 @@ TOP = f"""# Command line
 - Results go to standard output; progress, questions and log lines go to standard error.
 - With `--json`, a command prints JSON and nothing else.
 - `identity --version` says which release it is; `--help` explains each command.
-- The exit code is 0 if all went well, 1 if something failed, 2 if the call or a setting is wrong, or this release is too
-  old for the ledger ([Which versions work on which schema](../how-to/upgrade.md#which-versions-work-on-which-schema)).
+- The exit code is 0 if all went well, 1 if something failed, 2 if the call or a setting is wrong,
+  or this release is too old for the ledger ([Which versions work on which
+  schema](../how-to/upgrade.md#which-versions-work-on-which-schema)).
 - `…` in an id or a text stands for what you fill in.
 """
 
