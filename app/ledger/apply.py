@@ -6,7 +6,6 @@ references by digest.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -170,16 +169,29 @@ def _insert_events(transaction: Transaction, observations: Sequence[Observation]
 def _lock_sessions(
     transaction: Transaction, observations: Sequence[Observation]
 ) -> dict[SessionKey, LockedSession]:
-    """Lock the observed sessions; one that was never seen has a row from now on."""
-    merged = Counter([observation.key for observation in observations])
+    """Lock the observed sessions; one that was never seen has a row from now on.
+
+    Stripe knows a session of which anything has come, so none of them is missing any more.
+    """
     values = [
-        {"id": id, "account": account, "livemode": livemode, "observations": count}
-        for (id, account, livemode), count in sorted(merged.items())
+        {"id": id, "account": account, "livemode": livemode, "observations": 1}
+        for id, account, livemode in sorted({observation.key for observation in observations})
     ]
     found = _write(transaction, transaction.statements.lock_sessions, values)
-    locked = [rows.locked_session(row, merged) for row in found]
-    # SQLite finds them by id: one of that id in another account is not ours.
-    return {session.key: session for session in locked if session.key in merged}
+    observed = {observation.key for observation in observations}
+    # They are found by id: one of that id in another account is not ours.
+    locked = {
+        session.key: session
+        for session in map(rows.locked_session, found)
+        if session.key in observed
+    }
+    missing = [key for key, session in locked.items() if session.is_missing]
+    _write(
+        transaction,
+        transaction.statements.clear_missing,
+        [{**key._asdict(), "missing_since": None} for key in missing],
+    )
+    return locked
 
 
 def references_of(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Executable, Table, null, or_
+from sqlalchemy import Executable, Table, or_
 
 from app.domain.standing import NO_SESSIONS
 from app.ledger.bulk import Bulk, Database, Postgres, Sqlite
@@ -38,7 +38,8 @@ class ApplyStatements:
     """What one transaction of `apply` executes, in its order."""
 
     insert_events: Bulk  # gives the ids of those that are new
-    lock_sessions: Bulk  # gives key, reference, and how many observations were merged
+    lock_sessions: Bulk  # gives key, status ("" is one never seen), reference, missing_since
+    clear_missing: Bulk  # of sessions that Stripe does know
     lock_standings: Bulk  # gives the standings; version 0 is one never seen
     read_sessions: Executable  # of the `keys` of references, and by `ids`
     pack_list: Callable[[Sequence[str]], Any]  # a list as a parameter
@@ -51,11 +52,10 @@ class ApplyStatements:
 
 def _build(database: Database) -> ApplyStatements:
     insert_attempts = database.insert(attempts, _names(attempts))
-    # The updates change no key column: PostgreSQL's lock then lets foreign keys be checked
-    # meanwhile. They do change one, as only an updated row is returned.
     return ApplyStatements(
         insert_events=database.insert_new(events, _names(events)),
         lock_sessions=_lock_sessions(database),
+        clear_missing=database.update(sessions, SESSION_KEY, ["missing_since"]),
         lock_standings=_lock_standings(database),
         read_sessions=SESSIONS_WITH_ATTEMPTS.where(
             or_(
@@ -79,22 +79,21 @@ def _build(database: Database) -> ApplyStatements:
     )
 
 
+# Where another transaction was first to insert a row, an insert changes a column of it that is no
+# key's: only an updated row is returned, and foreign keys can be checked meanwhile.
+
+
 def _lock_sessions(database: Database) -> Bulk:
-    names = (*SESSION_KEY, "observations")
-    inserted = database.insert(sessions, names, **UNWRITTEN)
+    inserted = database.insert(sessions, (*SESSION_KEY, "observations"), **UNWRITTEN)
     locked = inserted.on_conflict_do_update(
-        index_elements=list(SESSION_KEY),
-        # Stripe knows a session of which anything has come.
-        set_={
-            "observations": sessions.c.observations + inserted.excluded.observations,
-            "missing_since": null(),
-        },
+        index_elements=list(SESSION_KEY), set_={"updated_at": sessions.c.updated_at}
     )
     returned = (
-        *names,
+        *SESSION_KEY,
+        *("status", "missing_since"),
         *("reference", "reference_source", "reference_as_of", "purpose", "purpose_as_of"),
     )
-    return database.lock(locked, "id", [sessions.c[name] for name in returned])
+    return database.lock(locked, SESSION_KEY, [sessions.c[name] for name in returned])
 
 
 def _lock_standings(database: Database) -> Bulk:
@@ -105,7 +104,7 @@ def _lock_standings(database: Database) -> Bulk:
         index_elements=["key"], set_={"version": standings.c.version}
     )
     returned = [standings.c.key, *(standings.c[name] for name in STANDING_FIELDS)]
-    return database.lock(locked, "key", returned)
+    return database.lock(locked, ["key"], returned)
 
 
 def _names(table: Table, *left_out: str) -> list[str]:

@@ -67,29 +67,56 @@ class AllAtOnce:
 
 
 class OneByOne:
-    """SQLite: the driver's `executemany`. As that returns nothing, a second statement reads.
+    """SQLite: the driver's `executemany`, which returns nothing."""
 
-    No other transaction writes in between: ours began with BEGIN IMMEDIATE.
-    """
-
-    def __init__(self, statement: Any, key: str = "", read: Executable | None = None) -> None:
-        """`read` gives what the rows' values of `key` name: they are its parameter `key`."""
+    def __init__(self, statement: Any) -> None:
+        """`statement` has a parameter for each column."""
         self.statement: Executable = statement
-        self.key = key
-        self.read = read
         compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
         self._text = str(compiled)
         self._values = itemgetter(*(name.removeprefix(OF_KEY) for name in compiled.positiontup))
 
     def write(self, connection: Connection, rows: Sequence[Row]) -> Sequence[Any]:
         """As Bulk's."""
+        if rows:
+            connection.exec_driver_sql(self._text, [*map(self._values, rows)])
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Locks the rows that are there, inserts the others, and gives all of them.
+
+    An insert that finds its row writes it anew, and most of its index entries, to lock it. So it is
+    left to rows that were not found: those are new, but for what another transaction was first to
+    insert, which is waited for.
+    """
+
+    find: Executable  # the rows by the first column of `key`, locked
+    insert: Bulk
+    read: Executable | None  # the same without a lock, if the insert gives nothing
+    key: Sequence[str]  # the first columns that both give
+    pack_list: Callable[[Sequence[str]], Any]
+
+    def write(self, connection: Connection, rows: Sequence[Row]) -> Sequence[Any]:
+        """As Bulk's; a row may come along that shares only the first column of its key."""
         if not rows:
             return ()
-        connection.exec_driver_sql(self._text, [*map(self._values, rows)])
-        if self.read is None:
-            return ()
-        keys = to_json([row[self.key] for row in rows])
-        return connection.execute(self.read, {self.key: keys}).all()
+        found = self._execute(connection, self.find, rows)
+        known = {tuple(row[: len(self.key)]) for row in found}
+        missing = [row for row in rows if tuple([row[name] for name in self.key]) not in known]
+        if not missing:
+            return found
+        inserted = self.insert.write(connection, missing)
+        if self.read is not None:
+            inserted = self._execute(connection, self.read, missing)
+        return [*found, *inserted]
+
+    def _execute(
+        self, connection: Connection, statement: Executable, rows: Sequence[Row]
+    ) -> Sequence[Any]:
+        keys = self.pack_list([row[self.key[0]] for row in rows])
+        return connection.execute(statement, {self.key[0]: keys}).all()
 
 
 class Database(ABC):
@@ -116,8 +143,8 @@ class Database(ABC):
         """What `insert` gave; it gives nothing back."""
 
     @abstractmethod
-    def lock(self, inserted: Any, key: str, returned: Sequence[Column[Any]]) -> Bulk:
-        """The same; it gives the rows, those too that were there before, found by `key`."""
+    def lock(self, inserted: Any, key: Sequence[str], returned: Sequence[Column[Any]]) -> Bulk:
+        """The same, and a lock on the rows that are there; `returned` begins with `key`."""
 
     @abstractmethod
     def update(self, table: Table, key: Sequence[str], names: Sequence[str]) -> Bulk:
@@ -150,9 +177,13 @@ class Postgres(Database):
         """As Database's. What the statement does not take of a row, the database skips."""
         return AllAtOnce(inserted, to_json)
 
-    def lock(self, inserted: Any, key: str, returned: Sequence[Column[Any]]) -> Bulk:
-        """As Database's."""
-        return self.bulk(inserted.returning(*returned))
+    def lock(self, inserted: Any, key: Sequence[str], returned: Sequence[Column[Any]]) -> Bulk:
+        """As Database's. The lock lets foreign keys be checked meanwhile."""
+        names = inserted.table.c
+        find = select(*returned).where(self.is_in(names[key[0]], key[0]))
+        find = find.order_by(*(names[name] for name in key)).with_for_update(key_share=True)
+        insert = self.bulk(inserted.returning(*returned))
+        return Lock(find, insert, None, key, self.pack_list)
 
     def update(self, table: Table, key: Sequence[str], names: Sequence[str]) -> Bulk:
         """As Database's."""
@@ -208,10 +239,10 @@ class Sqlite(Database):
         """As Database's."""
         return OneByOne(inserted)
 
-    def lock(self, inserted: Any, key: str, returned: Sequence[Column[Any]]) -> Bulk:
-        """As Database's."""
-        read = select(*returned).where(self.is_in(inserted.table.c[key], key))
-        return OneByOne(inserted, key, read)
+    def lock(self, inserted: Any, key: Sequence[str], returned: Sequence[Column[Any]]) -> Bulk:
+        """As Database's. Nobody else writes: the transaction began with BEGIN IMMEDIATE."""
+        read = select(*returned).where(self.is_in(inserted.table.c[key[0]], key[0]))
+        return Lock(read, self.bulk(inserted), read, key, self.pack_list)
 
     def update(self, table: Table, key: Sequence[str], names: Sequence[str]) -> Bulk:
         """As Database's."""

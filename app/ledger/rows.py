@@ -58,15 +58,16 @@ class Discarded:
 
 
 class LockedSession(NamedTuple):
-    """What a lock on a session tells: whether it is new, and which reference it belongs to."""
+    """What a lock on a session tells."""
 
     key: SessionKey
     is_new: bool
+    is_missing: bool  # Stripe did not know it when it was last asked
     claim: ReferenceClaim
 
 
 def session_values(session: Session, now: int) -> dict[str, Any]:
-    """The row of `sessions` for a session, but for its count of observations."""
+    """The row of `sessions` for a session, but for what the clock alone writes."""
     snapshot = session.snapshot
     reference = reference_of(session)
     return {
@@ -139,12 +140,12 @@ def sessions_of(rows: Sequence[Any]) -> list[Session]:
     return [session_of(row, attempts) for row, attempts in found.values()]
 
 
-def locked_session(row: Any, merged: Mapping[SessionKey, int]) -> LockedSession:
-    """What `lock_sessions` returned; `merged` is how many observations it counted for each."""
-    key = SessionKey(row.id, row.account, row.livemode)
+def locked_session(row: Any) -> LockedSession:
+    """What `lock_sessions` returned."""
     return LockedSession(
-        key=key,
-        is_new=row.observations == merged[key],
+        key=SessionKey(row.id, row.account, row.livemode),
+        is_new=not row.status,
+        is_missing=row.missing_since is not None,
         claim=ReferenceClaim(
             row.reference_source,
             row.reference_as_of,

@@ -59,14 +59,15 @@ sessions = Table(
     Column("purpose_as_of", BigInteger, nullable=False),
     Column("since", Text, nullable=False),  # JSON: by status, whether it was entered, and when
     Column("reference_key", Text, index=True),  # null: an orphan
-    Column("observations", BigInteger, nullable=False),  # how many have been merged into it
+    # 1. Nobody reads it any more: left for a later release to drop, as older ones write it.
+    Column("observations", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("poll_at", BigInteger),  # when to ask Stripe about it; null: not any more
     # Since when Stripe does not know it. Whatever is merged sets this to null.
     Column("missing_since", BigInteger),
     # The `redactable_since` for which the clock has asked for its redaction.
     Column("redaction_claimed", BigInteger),
-    # Every event updates a session twice: room for its new versions in its own page.
+    # Every event updates a session: room for its new versions in its own page.
     postgresql_with={"fillfactor": 60},
 )
 

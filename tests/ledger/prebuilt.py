@@ -13,7 +13,7 @@ from sqlalchemy import Column, Engine, Executable
 
 import app.ledger
 from app.ledger import apply_statements
-from app.ledger.bulk import OF_KEY, AllAtOnce, OneByOne
+from app.ledger.bulk import OF_KEY, AllAtOnce, Lock, OneByOne
 from app.ledger.tables import operations
 from tests.ledger.big import NOW
 
@@ -21,7 +21,7 @@ from tests.ledger.big import NOW
 PARTS = {"SESSIONS_WITH_ATTEMPTS", "_KEYS"}
 # What may read everything, as people alone ask for it: the demo's table, `doctor`, `forget`.
 BY_PEOPLE = {"ALL_STANDINGS", "MODES", "FORGET_EFFECTS"}
-READ = ": read"  # what a statement that returns nothing has read after it
+FIND = "_find"
 Statement = Executable | AllAtOnce | OneByOne
 
 
@@ -90,9 +90,9 @@ def prebuilt(dialect: str) -> dict[str, Statement]:
                 parts = {field.name: getattr(value, field.name) for field in fields(value)}
             else:
                 parts = {name: value}
+            for lock, it in [(k, v) for k, v in parts.items() if isinstance(v, Lock)]:
+                parts |= {lock: it.insert, lock + FIND: it.find}
             found.update({k: v for k, v in parts.items() if isinstance(v, Statement)})
-            read = {k + READ: v.read for k, v in parts.items() if isinstance(v, OneByOne)}
-            found.update({k: v for k, v in read.items() if v is not None})
     return {name: one for name, one in found.items() if name not in PARTS | BY_PEOPLE}
 
 
@@ -129,7 +129,7 @@ def execution(name: str, found: Statement, engine: Engine) -> tuple[Executable, 
         named = required(found.statement, engine)
         return found.statement, {name: row[name.removeprefix(OF_KEY)] for name in named}
     pack = apply_statements.APPLY[engine.dialect.name].pack_list
-    if name.endswith(READ):
+    if name.endswith(FIND):
         (key,) = required(found, engine)
         return found, {key: pack([VALUES["session_id" if key == "id" else key]])}
     if name == "read_sessions":

@@ -220,6 +220,6 @@ def test_an_apply_costs_few_statements(scribe: Scribe) -> None:
         scribe.apply(seen)
         counts.append(len([one for one in said if not one.startswith("BEGIN")]))
     first, changed, duplicate, late = counts
-    # SQLite reads what it has locked by a statement of its own: it has no round trips.
-    expected = {"postgresql": (7, 9, 1, 5), "sqlite": (9, 11, 1, 7)}
+    # What was never seen is looked for, and then inserted. SQLite reads it by one statement more.
+    expected = {"postgresql": (9, 9, 1, 5), "sqlite": (11, 9, 1, 5)}
     assert (first, changed, duplicate, late) == expected[scribe.engine.dialect.name]

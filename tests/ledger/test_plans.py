@@ -46,9 +46,8 @@ def test_no_statement_reads_more_than_it_was_asked_for(years: Engine) -> None:
 
 def test_every_statement_is_looked_at(years: Engine) -> None:
     names = prebuilt(years.dialect.name)
-    assert {"TO_CHECK", "UNSENT_EFFECTS", "record_sent", "lock_sessions", "read_sessions"} <= set(
-        names
-    )
+    some = {"TO_CHECK", "UNSENT_EFFECTS", "record_sent", "lock_sessions", "lock_sessions_find"}
+    assert some <= set(names)
     assert len(names) > 35
 
 
