@@ -6,6 +6,7 @@ references by digest.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,14 +46,15 @@ def apply(
 
     `reverify_after` is in seconds; None: a verification does not expire.
     """
+    known, locked = load(transaction, observations)
     outcome = reconcile(
-        load(transaction, observations),
+        known,
         observations,
         policy=policy,
         now=transaction.now,
         reverify_after=reverify_after,
     )
-    written = save(transaction, outcome)
+    written = save(transaction, outcome, locked)
     return [
         one._replace(effects=tuple(effect for effect in one.effects if effect.id in written))
         if one.effects
@@ -61,29 +63,46 @@ def apply(
     ]
 
 
-def load(transaction: Transaction, observations: Sequence[Observation]) -> Known:
-    """Record the observations' events, lock what they concern until the commit, and read it."""
+def load(
+    transaction: Transaction, observations: Sequence[Observation]
+) -> tuple[Known, Mapping[SessionKey, LockedSession]]:
+    """Record the observations' events, lock what they concern until the commit, and read it.
+
+    Gives the locked sessions as well: those that something is merged into.
+    """
     new = _insert_events(transaction, observations)
     fresh = _fresh(observations, new)
     locked = _lock_sessions(transaction, fresh)
     claims = {key: session.claim for key, session in locked.items()}
     standings = lock_references(transaction, _references(claims, fresh))
     sessions = _read_sessions(transaction, locked, standings)
-    return Known(
+    known = Known(
         applied_events=frozenset(one.event_id for one in observations) - new,
         sessions={session.key: session for session in sessions},
         standings=standings,
     )
+    return known, locked
 
 
-def save(transaction: Transaction, outcome: Outcome) -> set[str]:
-    """Write an outcome; gives the ids of the effects that are new."""
+def save(
+    transaction: Transaction, outcome: Outcome, locked: Mapping[SessionKey, LockedSession]
+) -> set[str]:
+    """Write an outcome; gives the ids of the effects that are new.
+
+    Stripe knows a session of which anything has come: none of the `locked` is missing any more.
+    """
     statements, now = transaction.statements, transaction.now
+    observed = {
+        key: {**key._asdict(), "observations": session.observations, "missing_since": None}
+        for key, session in sorted(locked.items())
+    }
+    changed = sorted(outcome.sessions.items())
     _write(
         transaction,
         statements.update_sessions,
-        [rows.session_values(session, now) for _, session in sorted(outcome.sessions.items())],
+        [rows.session_values(session, now) | observed.pop(key) for key, session in changed],
     )
+    _write(transaction, statements.count_observations, [*observed.values()])
     _write(
         transaction,
         statements.insert_attempts,
@@ -169,29 +188,16 @@ def _insert_events(transaction: Transaction, observations: Sequence[Observation]
 def _lock_sessions(
     transaction: Transaction, observations: Sequence[Observation]
 ) -> dict[SessionKey, LockedSession]:
-    """Lock the observed sessions; one that was never seen has a row from now on.
-
-    Stripe knows a session of which anything has come, so none of them is missing any more.
-    """
+    """Lock the observed sessions; one that was never seen has a row from now on."""
+    merged = Counter([observation.key for observation in observations])
     values = [
-        {"id": id, "account": account, "livemode": livemode, "observations": 1}
-        for id, account, livemode in sorted({observation.key for observation in observations})
+        {"id": id, "account": account, "livemode": livemode}
+        for id, account, livemode in sorted(merged)
     ]
     found = _write(transaction, transaction.statements.lock_sessions, values)
-    observed = {observation.key for observation in observations}
+    locked = [rows.locked_session(row, merged) for row in found]
     # They are found by id: one of that id in another account is not ours.
-    locked = {
-        session.key: session
-        for session in map(rows.locked_session, found)
-        if session.key in observed
-    }
-    missing = [key for key, session in locked.items() if session.is_missing]
-    _write(
-        transaction,
-        transaction.statements.clear_missing,
-        [{**key._asdict(), "missing_since": None} for key in missing],
-    )
-    return locked
+    return {session.key: session for session in locked if session.key in merged}
 
 
 def references_of(

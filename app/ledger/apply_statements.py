@@ -15,8 +15,8 @@ from app.ledger.statements import SESSIONS_WITH_ATTEMPTS
 from app.ledger.tables import attempts, effects, events, sessions, standings, timeline
 
 SESSION_KEY = ("id", "account", "livemode")
-# Columns that only the sweep writes, and the clock that has sessions redacted.
-POLLED = ("missing_since", "redaction_claimed")
+# Columns that every observation changes.
+OBSERVED = ("observations", "missing_since")
 REFERENCE = ("key", "account", "livemode", "client_reference_id", "purpose", "default_key")
 # What stands in the row of a new session from when it is locked until it is written.
 UNWRITTEN = {
@@ -29,6 +29,7 @@ UNWRITTEN = {
     "purpose": "",
     "purpose_as_of": 0,
     "since": "{}",
+    "observations": 0,
     "updated_at": 0,
 }
 
@@ -38,12 +39,12 @@ class ApplyStatements:
     """What one transaction of `apply` executes, in its order."""
 
     insert_events: Bulk  # gives the ids of those that are new
-    lock_sessions: Bulk  # gives key, status ("" is one never seen), reference, missing_since
-    clear_missing: Bulk  # of sessions that Stripe does know
+    lock_sessions: Bulk  # gives key, status ("" is one never seen), observations, reference
     lock_standings: Bulk  # gives the standings; version 0 is one never seen
     read_sessions: Executable  # of the `keys` of references, and by `ids`
     pack_list: Callable[[Sequence[str]], Any]  # a list as a parameter
     update_sessions: Bulk
+    count_observations: Bulk  # of sessions that they have not changed
     insert_attempts: Bulk
     update_standings: Bulk
     insert_timeline: Bulk
@@ -55,7 +56,6 @@ def _build(database: Database) -> ApplyStatements:
     return ApplyStatements(
         insert_events=database.insert_new(events, _names(events)),
         lock_sessions=_lock_sessions(database),
-        clear_missing=database.update(sessions, SESSION_KEY, ["missing_since"]),
         lock_standings=_lock_standings(database),
         read_sessions=SESSIONS_WITH_ATTEMPTS.where(
             or_(
@@ -65,8 +65,9 @@ def _build(database: Database) -> ApplyStatements:
         ),
         pack_list=database.pack_list,
         update_sessions=database.update(
-            sessions, SESSION_KEY, _names(sessions, *SESSION_KEY, "observations", *POLLED)
+            sessions, SESSION_KEY, _names(sessions, *SESSION_KEY, "redaction_claimed")
         ),
+        count_observations=database.update(sessions, SESSION_KEY, OBSERVED),
         insert_attempts=database.bulk(
             insert_attempts.on_conflict_do_update(
                 index_elements=[*attempts.primary_key],
@@ -84,13 +85,13 @@ def _build(database: Database) -> ApplyStatements:
 
 
 def _lock_sessions(database: Database) -> Bulk:
-    inserted = database.insert(sessions, (*SESSION_KEY, "observations"), **UNWRITTEN)
+    inserted = database.insert(sessions, SESSION_KEY, **UNWRITTEN)
     locked = inserted.on_conflict_do_update(
         index_elements=list(SESSION_KEY), set_={"updated_at": sessions.c.updated_at}
     )
     returned = (
         *SESSION_KEY,
-        *("status", "missing_since"),
+        *("status", "observations"),
         *("reference", "reference_source", "reference_as_of", "purpose", "purpose_as_of"),
     )
     return database.lock(locked, SESSION_KEY, [sessions.c[name] for name in returned])

@@ -62,12 +62,12 @@ class LockedSession(NamedTuple):
 
     key: SessionKey
     is_new: bool
-    is_missing: bool  # Stripe did not know it when it was last asked
+    observations: int  # with those that are about to be merged
     claim: ReferenceClaim
 
 
 def session_values(session: Session, now: int) -> dict[str, Any]:
-    """The row of `sessions` for a session, but for what the clock alone writes."""
+    """The row of `sessions` for a session, but for OBSERVED, and what the clock alone writes."""
     snapshot = session.snapshot
     reference = reference_of(session)
     return {
@@ -140,12 +140,13 @@ def sessions_of(rows: Sequence[Any]) -> list[Session]:
     return [session_of(row, attempts) for row, attempts in found.values()]
 
 
-def locked_session(row: Any) -> LockedSession:
-    """What `lock_sessions` returned."""
+def locked_session(row: Any, merged: Mapping[SessionKey, int]) -> LockedSession:
+    """What `lock_sessions` returned; `merged` is how many observations there are of each."""
+    key = SessionKey(row.id, row.account, row.livemode)
     return LockedSession(
-        key=SessionKey(row.id, row.account, row.livemode),
+        key=key,
         is_new=not row.status,
-        is_missing=row.missing_since is not None,
+        observations=row.observations + merged[key],
         claim=ReferenceClaim(
             row.reference_source,
             row.reference_as_of,

@@ -59,8 +59,7 @@ sessions = Table(
     Column("purpose_as_of", BigInteger, nullable=False),
     Column("since", Text, nullable=False),  # JSON: by status, whether it was entered, and when
     Column("reference_key", Text, index=True),  # null: an orphan
-    # 1. Nobody reads it any more: left for a later release to drop, as older ones write it.
-    Column("observations", BigInteger, nullable=False),
+    Column("observations", BigInteger, nullable=False),  # how many have been merged into it
     Column("updated_at", BigInteger, nullable=False),
     Column("poll_at", BigInteger),  # when to ask Stripe about it; null: not any more
     # Since when Stripe does not know it. Whatever is merged sets this to null.

@@ -57,10 +57,12 @@ def at_script(name: str) -> Callable[[str, Die], None]:
 
 
 def at_enqueue(when: str, die: Die) -> None:
-    """The web process' one round trip."""
+    """The web process' one round trip; without jobs it is a look at Redis, at the start."""
     enqueue_all = AsyncJobQueue.enqueue_all
 
     async def call(self: AsyncJobQueue, jobs: Any) -> Any:
+        if not jobs:
+            return await enqueue_all(self, jobs)
         if when == "before":
             die()
         answers = await enqueue_all(self, jobs)
