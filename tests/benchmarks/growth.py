@@ -21,11 +21,20 @@ MEGABYTE = 1e6  # bytes
 
 @dataclass(frozen=True)
 class Prepared:
-    """What one size has: a queue so long, a ledger so large, and events for the users in it."""
+    """What one size has: a queue so long, a ledger so large, and events for users in it."""
 
     queue: Path
     ledger: PostgresDatabase
-    events: Path
+    events: dict[str, Path]  # by whose they are
+
+
+def _users(size: int, events: int) -> dict[str, list[str]]:
+    """Users of two events each: the newest ones, as in life, and some from all over the ledger."""
+    count = min(events // 2, size)
+    return {
+        "newest users": [f"g{number}" for number in range(size - count, size)],
+        "all users": [f"g{number * size // count}" for number in range(count)],
+    }
 
 
 class Growth:
@@ -47,12 +56,11 @@ class Growth:
     def _prepare(self, size: int, store: Valkey, web: Process, port: int) -> Prepared:
         bench, product = self._bench, self._product
         bench.tell(f"growth: {size:,} queued")
-        # Two events each for half as many users, spread evenly over the ledger.
-        count = min(bench.plan.growth_events // 2, size)
-        users = [f"g{number * size // count}" for number in range(count)]
-        deliver_all(port, deliveries(users, (1, 2)))
-        events = store.snapshot(bench.new_folder())
-        store.client.flushall()
+        events = {}
+        for whose, users in _users(size, bench.plan.growth_events).items():
+            deliver_all(port, deliveries(users, (1, 2)))
+            events[whose] = store.snapshot(bench.new_folder())
+            store.client.flushall()
         deliver_all(port, openings("g", size))
         self._add(0, "processes", "web", f"{size:,} events", megabytes=web.memory() / MEGABYTE)
         queue = store.snapshot(bench.new_folder())
@@ -105,13 +113,15 @@ class Growth:
 
     def _measure_ledger(self, number: int, size: int) -> None:
         bench, prepared = self._bench, self._prepared[size]
-        with (
-            bench.valkey(seed=prepared.events) as store,
-            temporary(bench.postgres, prepared.ledger) as database,
-        ):
-            waiting = self._product.pending(store.client)
-            cpu = self._work(store, database, waiting - WARM_UP)
-        self._add(number, "growth", "apply to a ledger", f"{size:,} references", **cpu)
+        for whose, events in prepared.events.items():
+            with (
+                bench.valkey(seed=events) as store,
+                temporary(bench.postgres, prepared.ledger) as database,
+            ):
+                waiting = self._product.pending(store.client)
+                cpu = self._work(store, database, waiting - WARM_UP)
+            case = f"apply to a ledger, {whose}"
+            self._add(number, "growth", case, f"{size:,} references", **cpu)
 
     def _work(self, store: Valkey, database: Database, events: int) -> dict[str, float]:
         """CPU for each of so many events, once a worker is warm."""
