@@ -28,9 +28,8 @@ class Prepared:
     events: dict[str, Path]  # by whose they are
 
 
-def _users(size: int, events: int) -> dict[str, list[str]]:
-    """Users of two events each: the newest ones, as in life, and some from all over the ledger."""
-    count = min(events // 2, size)
+def _users(size: int, count: int) -> dict[str, list[str]]:
+    """So many users: the newest ones, as in life, and some from all over the ledger."""
     return {
         "newest users": [f"g{number}" for number in range(size - count, size)],
         "all users": [f"g{number * size // count}" for number in range(count)],
@@ -57,7 +56,9 @@ class Growth:
         bench, product = self._bench, self._product
         bench.tell(f"growth: {size:,} queued")
         events = {}
-        for whose, users in _users(size, bench.plan.growth_events).items():
+        # Two events each, and as many at each size: else what a run costs once is shared by more.
+        count = min(bench.plan.growth_events // 2, bench.plan.growth_sizes[0])
+        for whose, users in _users(size, count).items():
             deliver_all(port, deliveries(users, (1, 2)))
             events[whose] = store.snapshot(bench.new_folder())
             store.client.flushall()
