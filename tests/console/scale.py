@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 from typing import NamedTuple
 
 from sqlalchemy import Engine, text
@@ -43,6 +43,7 @@ MONTH = 30 * 86_400
 LOADS = 100
 RATE, DELIVERIES = 50, 500
 VIEWERS = 50
+ROUNDS = 7  # a p99 of one round is of five deliveries: chance
 FINDABLE = 1_234  # the number of the user whose page is opened
 # The ledger of `big` spreads over years; all is made to be of the last month, which is worse.
 RECENT = {
@@ -232,10 +233,26 @@ def main() -> None:
     with large() as deployment:
         for path, times in deployment.page_times().items():
             tell(path, times)
-        tell("a delivery, with nobody there", deployment.delivery_times("a"))
+        compare_viewers(deployment)
+
+
+def compare_viewers(deployment: Large) -> None:
+    """Deliveries with nobody there and with viewers, in turns."""
+    alone, beside = [], []
+    for number in range(ROUNDS):
+        alone.append(deployment.delivery_times(f"a{number}-"))
         with deployment.viewers():
-            tell(f"a delivery, with {VIEWERS} viewers", deployment.delivery_times("b"))
-        tell("a delivery, with nobody there again", deployment.delivery_times("c"))
+            beside.append(deployment.delivery_times(f"b{number}-"))
+    tell("a delivery, with nobody there", median_of(alone))
+    tell(f"a delivery, with {VIEWERS} viewers", median_of(beside))
+    ratios = sorted(b.p99 / a.p99 for a, b in zip(alone, beside, strict=True))
+    line = f"{median(ratios):.2f} times the p99 ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+    sys.stdout.write(f"{line} with viewers, in {ROUNDS} rounds\n")
+
+
+def median_of(rounds: list[Times]) -> Times:
+    """Of each figure by itself."""
+    return Times(median(one.p50 for one in rounds), median(one.p99 for one in rounds))
 
 
 def tell(what: str, times: Times) -> None:
