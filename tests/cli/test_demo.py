@@ -24,6 +24,7 @@ def demo(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return start({"TMPDIR": str(folder)}, "demo", *arguments)
 
 
+@pytest.mark.slow
 def test_the_demo_ends_with_every_reference_in_step_and_leaves_nothing(tmp_path: Path) -> None:
     ran = wait_for(demo(tmp_path, "--references", "12", "--seed", "3", "--json"), 120)
     assert ran.code == 0, ran.err

@@ -38,6 +38,7 @@ def test_the_alerts_are_rules_of_prometheus() -> None:
     assert f"{len(NAMES)} rules found" in promtool("check", "rules", ALERTS)
 
 
+@pytest.mark.slow
 @needs_promtool
 def test_every_alert_fires_when_it_should_and_not_before() -> None:
     assert "SUCCESS" in promtool("test", "rules", TESTS)

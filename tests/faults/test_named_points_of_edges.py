@@ -15,7 +15,11 @@ from tests.faults.sender import Sender
 from tests.faults.traffic import Event, opening
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.parametrize("database_url", DATABASES, indirect=True)
+# Those of batches are in the usual run: workers are what dies most.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.parametrize("database_url", DATABASES, indirect=True),
+]
 
 
 ENQUEUE = {

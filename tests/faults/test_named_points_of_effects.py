@@ -17,7 +17,11 @@ from tests.faults.scene import (
 )
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.parametrize("database_url", DATABASES, indirect=True)
+# Those of batches are in the usual run: workers are what dies most.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.parametrize("database_url", DATABASES, indirect=True),
+]
 
 
 EFFECT = {

@@ -16,6 +16,7 @@ from tests.support.workers import apply_one, worker_of
 from workers.context import Context
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("public", "lines"), [(True, 1), (False, 0)])
 def test_it_is_logged_once_in_the_life_of_a_process(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, public: bool, lines: int

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPResponse
+from http.client import RemoteDisconnected, parse_headers
 from pathlib import Path
 
 from app.local.valkey import free_port
@@ -118,12 +118,13 @@ def request(method: str, path: str, body: bytes = b"", *headers: tuple[str, str]
 
 
 def read_answer(connection: socket.socket) -> Answer:
-    """The next answer on this connection."""
-    response = HTTPResponse(connection)
-    response.begin()
-    with response:
-        return Answer(
-            response.status,
-            {name.lower(): value for name, value in response.getheaders()},
-            response.read(),
-        )
+    """The next answer on this connection; what comes after it is left for the next call."""
+    with connection.makefile("rb", buffering=0) as answers:
+        line = answers.readline()
+        if not line:
+            raise RemoteDisconnected("closed without an answer")
+        headers = {name.lower(): value for name, value in parse_headers(answers).items()}
+        body, length = b"", int(headers.get("content-length", 0))
+        while len(body) < length and (part := answers.read(length - len(body))):
+            body += part
+    return Answer(int(line.split()[1]), headers, body)

@@ -30,6 +30,7 @@ async def lasts(sent: list[tuple[float, bytes]]) -> float:
         return loop.time() - began
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sent", "least"),
     [

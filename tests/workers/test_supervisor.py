@@ -67,6 +67,7 @@ def test_a_child_that_was_killed_is_started_again_and_the_others_are_left_alone(
         assert lives(other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "code"), [("young", 3), ("raises", 1)])
 def test_a_child_that_dies_young_is_started_again_after_doubling_delays(
     kind: str, code: int
@@ -79,6 +80,7 @@ def test_a_child_that_dies_young_is_started_again_after_doubling_delays(
         assert {line["exit_code"] for line in died} == {code}
 
 
+@pytest.mark.slow
 def test_a_child_that_has_lived_for_a_while_is_started_again_at_once() -> None:
     with supervising("steady") as told:
         (first,) = children(told, 1)
@@ -88,6 +90,7 @@ def test_a_child_that_has_lived_for_a_while_is_started_again_at_once() -> None:
         assert events(told, "child died")[0]["restart_in_seconds"] == 0
 
 
+@pytest.mark.slow
 def test_a_child_that_hangs_past_its_limit_is_killed_and_started_again() -> None:
     with supervising("hangs", "late") as told:
         _, late = children(told, 2)
@@ -107,6 +110,7 @@ def test_a_stopping_supervisor_lets_its_children_finish(asked: signal.Signals) -
         assert not any(lives(pid) for pid in children(told, 2))
 
 
+@pytest.mark.slow
 def test_a_child_that_does_not_hear_is_killed_before_the_platform_does_it() -> None:
     with supervising("stubborn") as told:
         told.await_line("steady")

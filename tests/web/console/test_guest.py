@@ -63,6 +63,7 @@ async def crowd(console: Console, size: int) -> list[object]:
     return await asyncio.gather(*asked, return_exceptions=True)
 
 
+@pytest.mark.slow
 def test_more_requests_than_a_person_would_wait_for_are_told_so() -> None:
     console = Console.of(Settings.from_environment({}), now=time.time)
     found = asyncio.run(crowd(console, READING + MAX_WAITING + 3))
