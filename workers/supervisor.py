@@ -62,6 +62,9 @@ class Supervisor:
                 wait(sentinels, POLL_INTERVAL)
         finally:  # else our exit would wait for children that nobody stops
             self._drain()
+            # A platform may ask again: while Python ends it has no handler, and would be killed.
+            for asked in STOP_SIGNALS:
+                signal.signal(asked, signal.SIG_IGN)
 
     def run_once(self) -> None:
         """Start children whose delay is over, and kill those that hang."""

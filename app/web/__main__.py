@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] = ()) -> None:
         say_what_starts(settings)
     raise_file_limit()
     # Once it has drained, uvicorn raises the signal again for whoever was asked before it.
-    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))
+    signal.signal(signal.SIGTERM, _end)
     factory = "console_from_environment" if only_console else "from_environment"
     uvicorn.run(
         f"app.web.main:{factory}",
@@ -95,6 +95,12 @@ def main(arguments: Sequence[str] = ()) -> None:
         timeout_keep_alive=KEEP_ALIVE_TIMEOUT,
         timeout_graceful_shutdown=DRAIN_TIMEOUT,
     )
+
+
+def _end(signum: int, frame: object) -> None:
+    # A platform may ask again: while Python ends it has no handler, and would be killed.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(0)
 
 
 def _without_only(arguments: Sequence[str]) -> Sequence[str]:

@@ -45,14 +45,17 @@ def signed_in(site: Site) -> Iterator[requests.Session]:
         yield http
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A browser of this test process' own."""
+    """A browser for the tests of one file.
+
+    Playwright runs an event loop in this thread while it is open: no other test could run one.
+    """
     with browser.started() as chromium:
         yield chromium
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def visitor(chromium: Browser, site: Site) -> Visitor:
     """Who opens pages of the console."""
     return Visitor(chromium, site)
