@@ -21,6 +21,9 @@ SENDERS = 100
 # Stripe waits for hours; seconds are enough to see the same.
 FIRST_RETRY, LONGEST_RETRY = 0.2, 1.0
 TIMEOUT = 15.0
+# Seconds that a delivery may be refused for. Stripe's first tries are minutes apart: what it
+# sends again then is taken.
+REFUSED_FOR = 60
 
 
 class Sender:

@@ -9,15 +9,13 @@ import pytest
 from app.queue.model import EVENTS
 from tests.faults.conftest import MakeRig
 from tests.faults.processes import group_is_gone
-from tests.faults.sender import Sender
+from tests.faults.sender import REFUSED_FOR, Sender
 from tests.faults.traffic import traffic
 from tests.faults.verdict import judge
 from tests.support.waiting import eventually
 
 # Heroku kills after 30.
 GONE_WITHIN = 25
-# Seconds. Stripe's first tries are minutes apart: what it sends again then is taken.
-REFUSED_FOR = 60
 DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
 
 

@@ -9,14 +9,12 @@ from redis import Redis
 
 from tests.faults.conftest import MakeRig
 from tests.faults.rig import Rig
-from tests.faults.sender import SECRET, Sender
+from tests.faults.sender import REFUSED_FOR, SECRET, Sender
 from tests.faults.traffic import Traffic, traffic
 from tests.faults.verdict import judge
 from tests.support.waiting import eventually
 
 NEW = "whsec_faults_rolled"
-# Seconds. Stripe's first tries are minutes apart: what it sends again then is taken.
-REFUSED_FOR = 60
 PASSWORDS = ("old-password", "new-password")
 
 pytestmark = pytest.mark.slow

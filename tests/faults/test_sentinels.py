@@ -13,7 +13,7 @@ from app.ledger.engine import open_engine
 from app.ledger.ledger import Ledger
 from app.local.valkey import free_port
 from tests.faults.processes import end, start
-from tests.faults.sender import SECRET, Sender
+from tests.faults.sender import REFUSED_FOR, SECRET, Sender
 from tests.faults.traffic import openings
 from tests.support.replication import replicate
 from tests.support.sentinels import Watched, watched
@@ -21,8 +21,6 @@ from tests.support.waiting import eventually
 
 FAILOVERS = 10
 EVENTS_A_ROUND = 150
-# Seconds. Stripe's first tries are minutes apart: what it sends again then is taken.
-REFUSED_FOR = 60
 
 
 def replace_primary(servers: Watched) -> None:

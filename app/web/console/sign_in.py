@@ -16,6 +16,7 @@ from app.logs import get_logger
 from app.web.console.answers import MAX_BACK, SIGN_IN, failed, in_thread, shown
 from app.web.console.auditing import audit
 from app.web.console.console import Console
+from app.web.console.cookies import give_cookie, take_cookie
 from app.web.console.failing import TooManyTries
 from app.web.console.flows import FLOW_PATH
 from app.web.console.forms import read_form
@@ -83,13 +84,7 @@ class SignIn:
         except Exception as failure:
             return failed(self._console, request, failure)
         answer = RedirectResponse(SIGN_IN, 303)
-        answer.delete_cookie(
-            COOKIE,
-            path=PATH,
-            secure=not self._console.settings.console_insecure_cookie,
-            httponly=True,
-            samesite="lax",
-        )
+        take_cookie(self._console, answer, COOKIE, path=PATH)
         return answer
 
     async def _is_right(self, name: str, password: str) -> bool:
@@ -141,15 +136,7 @@ def back_in(request: Request) -> str:
 
 def give_session(console: Console, answer: Response, cookie: str, seconds: int) -> None:
     """Have the browser keep a session's cookie for so long."""
-    answer.set_cookie(
-        COOKIE,
-        cookie,
-        max_age=seconds,
-        path=PATH,
-        secure=not console.settings.console_insecure_cookie,
-        httponly=True,
-        samesite="lax",
-    )
+    give_cookie(console, answer, COOKIE, cookie, path=PATH, seconds=seconds)
 
 
 async def note(console: Console, who: str, action: str, result: str) -> None:

@@ -15,6 +15,7 @@ from app.logs import get_logger
 from app.oidc.errors import NotBegunHere, SignInRefused
 from app.web.console.answers import failed, in_thread
 from app.web.console.console import Console
+from app.web.console.cookies import give_cookie, take_cookie
 from app.web.console.failing import TooManySignIns
 from app.web.console.flows import FLOW_COOKIE, FLOW_PATH, Flow, Flows, code_in
 from app.web.console.flows import LASTS as FLOW_LASTS
@@ -63,15 +64,8 @@ class SingleSignOnPages:
             answer = RedirectResponse(await in_thread(self._console.asking, work), 303)
         except Exception as failure:
             return failed(self._console, request, failure)
-        answer.set_cookie(
-            FLOW_COOKIE,
-            self._flows.cookie_of(flow),
-            max_age=FLOW_LASTS,
-            path=FLOW_PATH,
-            secure=not self._console.settings.console_insecure_cookie,
-            httponly=True,
-            samesite="lax",  # the provider's answer comes from its site
-        )
+        kept = self._flows.cookie_of(flow)
+        give_cookie(self._console, answer, FLOW_COOKIE, kept, path=FLOW_PATH, seconds=FLOW_LASTS)
         return answer
 
     async def end(self, request: Request) -> Response:
@@ -83,13 +77,7 @@ class SingleSignOnPages:
             if isinstance(failure, SignInRefused):
                 await self._note(failure)
             answer = failed(self._console, request, failure)
-        answer.delete_cookie(
-            FLOW_COOKIE,
-            path=FLOW_PATH,
-            secure=not self._console.settings.console_insecure_cookie,
-            httponly=True,
-            samesite="lax",
-        )
+        take_cookie(self._console, answer, FLOW_COOKIE, path=FLOW_PATH)
         return answer
 
     async def _signed_in(self, request: Request) -> Response:
