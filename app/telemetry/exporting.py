@@ -38,6 +38,7 @@ class TellingExporter(SpanExporter):
         """`exporter` does the work."""
         self._exporter = exporter
         self._failing = False
+        self._ended = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export them; those of a call that fails are lost."""
@@ -51,8 +52,10 @@ class TellingExporter(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """Export no more."""
-        self._exporter.shutdown()
+        """Export no more, and try no more: an export that waits for its next try ends as failed."""
+        if not self._ended:
+            self._ended = True
+            self._exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """True once all is exported."""
@@ -67,12 +70,14 @@ def open_spans(part: str, exporter: SpanExporter | None = None) -> Spans:
         id_generator=ids,
         shutdown_on_exit=False,  # `stop` does it, within its time
     )
-    provider.add_span_processor(BatchSpanProcessor(TellingExporter(exporter or OTLPSpanExporter())))
+    telling = TellingExporter(exporter or OTLPSpanExporter())
+    provider.add_span_processor(BatchSpanProcessor(telling))
 
     def stop() -> None:
         flushing = threading.Thread(target=provider.shutdown, daemon=True)
         flushing.start()
         flushing.join(FLUSH_TIMEOUT)
+        telling.shutdown()  # first here if the time is over: no thread goes on trying
 
     return Spans(SpanStarter(provider, ids), stop)
 

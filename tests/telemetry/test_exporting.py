@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import time
 from collections.abc import Iterator, Sequence
 
@@ -64,6 +65,18 @@ def test_a_collector_that_is_away_holds_up_the_end_for_no_longer_than_it_may(
     began = time.monotonic()
     spans.stop()
     assert time.monotonic() - began < 5  # the exporter itself tries for ten
+
+
+def test_no_thread_goes_on_trying_once_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setattr(exporting, "FLUSH_TIMEOUT", 0.2)
+    before = set(threading.enumerate())
+    spans = open_spans("worker")
+    spans.sent("identity-events", [SENT], time.time_ns())
+    spans.stop()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=0.5)  # the shortest wait between two tries is 0.8 s
+        assert not thread.is_alive()
 
 
 def test_a_failing_export_is_said_once_and_its_end_as_well(log: io.StringIO) -> None:
