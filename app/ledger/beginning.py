@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
-READ_ONLY = "ledger_read_only"  # an execution option
+# Execution options.
+READ_ONLY = "ledger_read_only"
+PIPELINED = "ledger_pipelined"  # the transaction begins with its first pipeline
+
+UNSENT = "ledger_begin"  # in a connection's `info`: what the pipeline has to begin with
 
 # Seconds between two looks for it. SQLite's own wait sleeps for up to a tenth of a second, while
 # the lock is free for a few thousandths at a time.
 LOOK_FOR_LOCK = 0.001
 # Milliseconds. A process that stops inside a transaction, or loses the network there, must not
 # hold its references' locks for as long as TCP takes to notice.
-POSTGRES_TIMEOUTS = {
+POSTGRES_TIMEOUTS: Mapping[str, int] = {
     "statement_timeout": 15_000,
     "lock_timeout": 10_000,
     "idle_in_transaction_session_timeout": 60_000,
@@ -29,6 +34,9 @@ POSTGRES_TIMEOUTS = {
 # Every statement of ours has an index to go by. On a table that was never analyzed PostgreSQL would
 # rather read the whole of it, and keep that plan while the table grows.
 POSTGRES_PLANS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+# What a pipeline sends is planned once. For a list of one, as an event alone has, PostgreSQL would
+# plan anew each time, which costs more than the statement itself.
+PIPELINE_PLANS = {**POSTGRES_PLANS, "plan_cache_mode": "force_generic_plan"}
 # Statements after a lock have to see what its last holder committed.
 WRITES = "BEGIN ISOLATION LEVEL READ COMMITTED"
 # All of one moment.
@@ -40,13 +48,14 @@ def begin_as_postgres(engine: Engine, patience: float, seconds: float | None) ->
 
     `patience` is how many seconds it waits for a lock, `seconds` how many for a statement.
     """
-    options = {**POSTGRES_TIMEOUTS, **POSTGRES_PLANS}
-    options["lock_timeout"] = min(POSTGRES_TIMEOUTS["lock_timeout"], int(patience * 1000))
+    limits = dict(POSTGRES_TIMEOUTS)
+    limits["lock_timeout"] = min(limits["lock_timeout"], int(patience * 1000))
     if seconds is not None:
-        options["statement_timeout"] = int(seconds * 1000)
-    settings = "; ".join(f"SET LOCAL {name} = {value}" for name, value in options.items())
+        limits["statement_timeout"] = int(seconds * 1000)
+    settings = _set_locally({**limits, **POSTGRES_PLANS})
+    of_pipelines = _set_locally({**limits, **PIPELINE_PLANS})
     event.listen(engine, "connect", _prepare_nothing_at_a_pooler)
-    event.listen(engine, "begin", partial(_begin_postgres, settings))
+    event.listen(engine, "begin", partial(_begin_postgres, settings, of_pipelines))
 
 
 def begin_as_sqlite(engine: Engine, patience: float) -> None:
@@ -71,9 +80,25 @@ def _prepare_nothing_at_a_pooler(connection: Any, record: object) -> None:
         connection.prepare_threshold = None
 
 
-def _begin_postgres(settings: str, connection: Connection) -> None:
-    reads = connection.get_execution_options().get(READ_ONLY)
-    connection.exec_driver_sql(f"{READS if reads else WRITES}; {settings}")
+def _set_locally(options: Mapping[str, str | int]) -> str:
+    # One statement, and SET is none that can be prepared.
+    values = [f"set_config('{name}', '{value}', true) AS {name}" for name, value in options.items()]
+    return f"SELECT {', '.join(values)}"
+
+
+def _begin_postgres(settings: str, of_pipelines: str, connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get(PIPELINED):
+        connection.info[UNSENT] = (WRITES, of_pipelines)
+        return
+    connection.info.pop(UNSENT, None)
+    connection.exec_driver_sql(f"{READS if options.get(READ_ONLY) else WRITES}; {settings}")
+
+
+def take_begin(connection: Connection) -> tuple[str, ...]:
+    """The statements that the transaction has still to begin with; () if it has begun."""
+    begin: tuple[str, ...] = connection.info.pop(UNSENT, ())
+    return begin
 
 
 def _begin_sqlite(patience: float, connection: Connection) -> None:

@@ -51,18 +51,22 @@ class Bulk(Protocol):
         """Execute it, if there are rows; gives what it returns."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class AllAtOnce:
     """The rows are one parameter, `rows`."""
 
     statement: Executable
     pack: Pack
 
+    def parameters(self, rows: Sequence[Row]) -> dict[str, Any]:
+        """What the statement is executed with."""
+        return {"rows": self.pack(rows)}
+
     def write(self, connection: Connection, rows: Sequence[Row]) -> Sequence[Any]:
         """As Bulk's."""
         if not rows:
             return ()
-        found = connection.execute(self.statement, {"rows": self.pack(rows)})
+        found = connection.execute(self.statement, self.parameters(rows))
         return found.all() if found.returns_rows else ()
 
 
@@ -83,40 +87,37 @@ class OneByOne:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """Locks the rows that are there, inserts the others, and gives all of them.
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """A statement that reads by lists of texts."""
 
-    An insert that finds its row writes it anew, and most of its index entries, to lock it. So it is
-    left to rows that were not found: those are new, but for what another transaction was first to
-    insert, which is waited for.
-    """
-
-    find: Executable  # the rows by the first column of `key`, locked
-    insert: Bulk
-    read: Executable | None  # the same without a lock, if the insert gives nothing
-    key: Sequence[str]  # the first columns that both give
+    statement: Executable
     pack_list: Callable[[Sequence[str]], Any]
 
-    def write(self, connection: Connection, rows: Sequence[Row]) -> Sequence[Any]:
-        """As Bulk's; a row may come along that shares only the first column of its key."""
-        if not rows:
-            return ()
-        found = self._execute(connection, self.find, rows)
-        known = {tuple(row[: len(self.key)]) for row in found}
-        missing = [row for row in rows if tuple([row[name] for name in self.key]) not in known]
-        if not missing:
-            return found
-        inserted = self.insert.write(connection, missing)
-        if self.read is not None:
-            inserted = self._execute(connection, self.read, missing)
-        return [*found, *inserted]
+    def parameters(self, lists: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+        """The lists, by their names, as the statement takes them."""
+        return {name: self.pack_list(values) for name, values in lists.items()}
 
-    def _execute(
-        self, connection: Connection, statement: Executable, rows: Sequence[Row]
-    ) -> Sequence[Any]:
-        keys = self.pack_list([row[self.key[0]] for row in rows])
-        return connection.execute(statement, {self.key[0]: keys}).all()
+    def read(self, connection: Connection, lists: Mapping[str, Sequence[str]]) -> Sequence[Any]:
+        """Execute it; gives the rows."""
+        return connection.execute(self.statement, self.parameters(lists)).all()
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyMissing:
+    """SQLite: to look which rows are there takes less than to insert them in vain."""
+
+    find: Query  # their keys, by the first column of these
+    insert: OneByOne
+    key: Sequence[str]
+
+    def write(self, connection: Connection, rows: Sequence[Row]) -> Sequence[Any]:
+        """As Bulk's."""
+        first, *_ = self.key
+        found = self.find.read(connection, {first: [row[first] for row in rows]})
+        known = {tuple(row) for row in found}
+        missing = [row for row in rows if tuple([row[name] for name in self.key]) not in known]
+        return self.insert.write(connection, missing)
 
 
 class Database(ABC):
@@ -130,6 +131,10 @@ class Database(ABC):
     def pack_list(self, values: Sequence[str]) -> Any:
         """A list as such a parameter."""
 
+    def query(self, statement: Executable) -> Query:
+        """A statement whose parameters are such lists."""
+        return Query(statement, self.pack_list)
+
     @abstractmethod
     def insert(self, table: Table, names: Sequence[str], **constants: Any) -> Any:
         """An insert of these columns, and of the same values in each row."""
@@ -139,12 +144,18 @@ class Database(ABC):
         """An insert of the rows whose `id` is not there yet; it gives those ids."""
 
     @abstractmethod
+    def insert_missing(
+        self, table: Table, key: Sequence[str], names: Sequence[str], **constants: Any
+    ) -> Bulk:
+        """The same for the rows whose `key` is not there yet; it gives nothing back."""
+
+    @abstractmethod
     def bulk(self, inserted: Any) -> Bulk:
         """What `insert` gave; it gives nothing back."""
 
     @abstractmethod
-    def lock(self, inserted: Any, key: Sequence[str], returned: Sequence[Column[Any]]) -> Bulk:
-        """The same, and a lock on the rows that are there; `returned` begins with `key`."""
+    def lock(self, table: Table, key: Sequence[str], returned: Sequence[Column[Any]]) -> Query:
+        """A lock on the rows whose first column of `key` is in the list of that name."""
 
     @abstractmethod
     def update(self, table: Table, key: Sequence[str], names: Sequence[str]) -> Bulk:
@@ -173,17 +184,22 @@ class Postgres(Database):
         inserted = self.insert(table, names).on_conflict_do_nothing()
         return self.bulk(inserted.returning(table.c.id))
 
+    def insert_missing(
+        self, table: Table, key: Sequence[str], names: Sequence[str], **constants: Any
+    ) -> Bulk:
+        """As Database's."""
+        inserted = self.insert(table, [*key, *names], **constants)
+        return self.bulk(inserted.on_conflict_do_nothing())
+
     def bulk(self, inserted: Any) -> Bulk:
         """As Database's. What the statement does not take of a row, the database skips."""
         return AllAtOnce(inserted, to_json)
 
-    def lock(self, inserted: Any, key: Sequence[str], returned: Sequence[Column[Any]]) -> Bulk:
+    def lock(self, table: Table, key: Sequence[str], returned: Sequence[Column[Any]]) -> Query:
         """As Database's. The lock lets foreign keys be checked meanwhile."""
-        names = inserted.table.c
-        find = select(*returned).where(self.is_in(names[key[0]], key[0]))
-        find = find.order_by(*(names[name] for name in key)).with_for_update(key_share=True)
-        insert = self.bulk(inserted.returning(*returned))
-        return Lock(find, insert, None, key, self.pack_list)
+        found = select(*returned).where(self.is_in(table.c[key[0]], key[0]))
+        found = found.order_by(*(table.c[name] for name in key))
+        return self.query(found.with_for_update(key_share=True))
 
     def update(self, table: Table, key: Sequence[str], names: Sequence[str]) -> Bulk:
         """As Database's."""
@@ -235,14 +251,22 @@ class Sqlite(Database):
         values = itemgetter(*names)
         return AllAtOnce(inserted.returning(table.c.id), lambda rows: to_json([*map(values, rows)]))
 
+    def insert_missing(
+        self, table: Table, key: Sequence[str], names: Sequence[str], **constants: Any
+    ) -> Bulk:
+        """As Database's."""
+        inserted = self.insert(table, [*key, *names], **constants)
+        find = self.lock(table, key, [table.c[name] for name in key])
+        return OnlyMissing(find, OneByOne(inserted), key)
+
     def bulk(self, inserted: Any) -> Bulk:
         """As Database's."""
         return OneByOne(inserted)
 
-    def lock(self, inserted: Any, key: Sequence[str], returned: Sequence[Column[Any]]) -> Bulk:
+    def lock(self, table: Table, key: Sequence[str], returned: Sequence[Column[Any]]) -> Query:
         """As Database's. Nobody else writes: the transaction began with BEGIN IMMEDIATE."""
-        read = select(*returned).where(self.is_in(inserted.table.c[key[0]], key[0]))
-        return Lock(read, self.bulk(inserted), read, key, self.pack_list)
+        found = select(*returned).where(self.is_in(table.c[key[0]], key[0]))
+        return self.query(found)
 
     def update(self, table: Table, key: Sequence[str], names: Sequence[str]) -> Bulk:
         """As Database's."""

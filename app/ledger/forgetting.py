@@ -115,7 +115,6 @@ def forget_person(engine: Engine, reference: ReferenceKey, now: int) -> Person:
 def _find(connection: Connection, reference: ReferenceKey) -> Person:
     keys = connection.execute(KEYS_OF, {"key": reference.digest}).scalars().all()
     bulk = APPLY[connection.dialect.name]
-    named = {"keys": bulk.pack_list(keys), "ids": bulk.pack_list([])}
-    found = connection.execute(bulk.read_sessions, named).all()
+    found = bulk.read_sessions.read(connection, {"keys": keys, "ids": []})
     missing = connection.execute(MISSING_OF, {"keys": keys}).scalars()
     return Person(tuple(keys), tuple(rows.sessions_of(found)), frozenset(missing))

@@ -18,7 +18,8 @@ from app.ledger import apply, rows, statements
 from app.ledger import effect_statements as outbox
 from app.ledger.apply_statements import APPLY
 from app.ledger.cursors import Cursors
-from app.ledger.engine import for_reading, translate, translates_errors
+from app.ledger.engine import for_pipelines, for_reading, translate, translates_errors
+from app.ledger.loading import Transaction, references_of
 from app.ledger.notification_log import NotificationLog
 from app.ledger.orphans import Orphans
 from app.ledger.polling import Polling
@@ -44,6 +45,7 @@ class Ledger:
         self._engine = engine
         self.reverify_after = reverify_after
         self._reading = for_reading(engine)
+        self._pipelining = for_pipelines(engine)
         self._bulk = APPLY[engine.dialect.name]
         self.cursors = Cursors(engine)
         self.notifications = NotificationLog(engine)
@@ -62,9 +64,7 @@ class Ledger:
         effects may follow; None asks for none. What a handler raises is raised, and rolls
         everything back. `now` is in Unix seconds.
         """
-        with self._engine.begin() as connection:
-            transaction = apply.Transaction(connection, self._bulk, now)
-            return apply.apply(transaction, observations, policy, self.reverify_after)
+        return apply.apply(self._pipelining, observations, policy, now, self.reverify_after)
 
     @translates_errors
     def look_up(self, observations: Sequence[Observation]) -> Known:
@@ -74,15 +74,12 @@ class Ledger:
         with self._reading.connect() as connection:
             applied = connection.execute(statements.HAS_EVENTS, {"ids": event_ids}).scalars()
             events = frozenset(applied)
-            pack, read = self._bulk.pack_list, self._bulk.read_sessions
-            found = connection.execute(
-                read, {"keys": pack([]), "ids": pack([key.id for key in keys])}
-            )
-            observed = [one for one in rows.sessions_of(found.all()) if one.key in keys]
-            references = apply.references_of(observed, observations)
+            read = self._bulk.read_sessions
+            found = read.read(connection, {"keys": [], "ids": [key.id for key in keys]})
+            observed = [one for one in rows.sessions_of(found) if one.key in keys]
+            references = references_of(observed, observations)
             digests = [key.digest for key in references]
-            found = connection.execute(read, {"keys": pack(digests), "ids": pack([])})
-            members = rows.sessions_of(found.all())
+            members = rows.sessions_of(read.read(connection, {"keys": digests, "ids": []}))
             standing_rows = connection.execute(statements.READ_STANDINGS, {"keys": digests}).all()
         return Known(
             applied_events=events,
@@ -204,7 +201,7 @@ class Ledger:
         One whose reference was never seen gives it a first line, at version 0.
         """
         with self._engine.begin() as connection:
-            transaction = apply.Transaction(connection, self._bulk, now)
+            transaction = Transaction(connection, self._bulk, now)
             apply.record_discarded(transaction, discarded, why)
 
     @translates_errors
@@ -229,7 +226,7 @@ class Ledger:
         if not effects:
             return []
         with self._engine.begin() as connection:
-            new = apply.insert_effects(apply.Transaction(connection, self._bulk, now), effects)
+            new = apply.insert_effects(Transaction(connection, self._bulk, now), effects)
         return [effect for effect in effects if effect.id in new]
 
     @translates_errors

@@ -67,10 +67,10 @@ class Polling:
         """Record that Stripe was asked about the sessions, and knew them; in one transaction."""
         if not sessions:
             return
-        pack, read = self._bulk.pack_list, self._bulk.read_sessions
-        named = {"keys": pack([]), "ids": pack([key.id for key in sessions])}
+        named: dict[str, list[str]] = {"keys": [], "ids": [key.id for key in sessions]}
         with self._engine.begin() as connection:
-            known = {s.key: s for s in rows.sessions_of(connection.execute(read, named).all())}
+            found = self._bulk.read_sessions.read(connection, named)
+            known = {session.key: session for session in rows.sessions_of(found)}
             marks = [
                 {**statements.this_session(key), "poll_at": next_poll(known[key], now)}
                 # In one order, so that two processes cannot deadlock.

@@ -11,6 +11,7 @@ from app.domain.snapshot import SessionKey
 from app.ledger import apply, statements
 from app.ledger.apply_statements import APPLY
 from app.ledger.engine import for_reading, translates_errors
+from app.ledger.loading import Transaction
 
 
 class Redactions:
@@ -43,7 +44,7 @@ class Redactions:
                 )
                 for row in claimed
             ]
-            apply.insert_effects(apply.Transaction(connection, self._bulk, now), effects)
+            apply.insert_effects(Transaction(connection, self._bulk, now), effects)
         return effects
 
     @translates_errors

@@ -12,6 +12,7 @@ from app.domain.standing import Expiry, ReferenceKey
 from app.ledger import apply, rows, statements
 from app.ledger.apply_statements import APPLY
 from app.ledger.engine import translates_errors
+from app.ledger.loading import Transaction, lock_references, read_members
 
 
 class Revisions:
@@ -35,8 +36,8 @@ class Revisions:
             row = connection.execute(statements.READ_STANDING, {"key": key.digest}).first()
             if row is None or not row.version:
                 return None
-            transaction = apply.Transaction(connection, self._bulk, now)
-            before = apply.lock_references(transaction, {key})[key]
+            transaction = Transaction(connection, self._bulk, now)
+            before = lock_references(transaction, {key})[key]
             revision = allow_attempt(key, before, why=why, policy=policy, now=now)
             if revision is not None:
                 apply.save_revisions(transaction, [revision])
@@ -52,7 +53,7 @@ class Revisions:
         with self._engine.begin() as connection:
             found = connection.execute(statements.EXPIRED_STANDINGS, due).all()
             keys = {rows.reference_key_of(row) for row in found}
-            return self._review(apply.Transaction(connection, self._bulk, now), keys, policy)
+            return self._review(Transaction(connection, self._bulk, now), keys, policy)
 
     @translates_errors
     def review_after(
@@ -67,15 +68,15 @@ class Revisions:
                 statements.NEXT_STANDINGS, {"after": after, "rows": limit}
             ).all()
             keys = {rows.reference_key_of(row) for row in found}
-            revisions = self._review(apply.Transaction(connection, self._bulk, now), keys, policy)
+            revisions = self._review(Transaction(connection, self._bulk, now), keys, policy)
         return revisions, found[-1].key if len(found) == limit else None
 
     def _review(
-        self, transaction: apply.Transaction, keys: set[ReferenceKey], policy: Policy
+        self, transaction: Transaction, keys: set[ReferenceKey], policy: Policy
     ) -> list[Revision]:
-        standings = apply.lock_references(transaction, keys)
+        standings = lock_references(transaction, keys)
         members: dict[ReferenceKey | None, list[Session]] = {}
-        for session in apply.read_members(transaction, standings):
+        for session in read_members(transaction, standings):
             members.setdefault(reference_of(session), []).append(session)
         expiry = Expiry(self._reverify_after, transaction.now)
         reviewed = [

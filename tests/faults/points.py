@@ -120,8 +120,7 @@ POINTS: dict[str, Callable[[str, Die], None]] = {
         )
     },
     "enqueue": at_enqueue,
-    "insert": at_call(apply, "_insert_events"),
-    "lock": at_call(apply, "lock_references"),
+    "load": at_call(apply, "load"),
     "statements": at_call(apply, "save"),
     "commit": at_call(Ledger, "apply"),
     "effects": at_call(JobQueue, "enqueue_all"),

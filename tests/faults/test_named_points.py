@@ -32,12 +32,12 @@ WORKER = {
         "it is started, and its worker never knew: the clock rescues it when the lease ends",
         AFTER_LEASE,
     ),
-    "after insert": (
+    "after load": (
         "the database rolls back; the clock rescues the job when the lease ends",
         AFTER_LEASE,
     ),
     "after statements": (
-        "all is written and nothing committed: rolled back, rescued when the lease ends",
+        "PostgreSQL was sent the COMMIT along: a duplicate now; SQLite rolls back",
         AFTER_LEASE,
     ),
     "after commit": (

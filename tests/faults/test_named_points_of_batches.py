@@ -16,11 +16,14 @@ USERS = 5
 
 BATCH = {
     "after claim": ("all are started, and their worker never knew", AFTER_LEASE),
-    "after lock": (
+    "after load": (
         "events, sessions and references are locked: the database rolls back",
         AFTER_LEASE,
     ),
-    "after statements": ("all is written and nothing committed: rolled back", AFTER_LEASE),
+    "after statements": (
+        "PostgreSQL was sent the COMMIT along: all are duplicates; SQLite rolls back",
+        AFTER_LEASE,
+    ),
     "after commit": (
         "the ledger has all, no queue has the effects: all are duplicates",
         AFTER_LEASE,

@@ -12,8 +12,7 @@ from typing import Any
 from sqlalchemy import Column, Engine, Executable
 
 import app.ledger
-from app.ledger import apply_statements
-from app.ledger.bulk import OF_KEY, AllAtOnce, Lock, OneByOne
+from app.ledger.bulk import OF_KEY, AllAtOnce, OneByOne, OnlyMissing, Query
 from app.ledger.tables import operations
 from tests.ledger.big import NOW
 
@@ -22,7 +21,7 @@ PARTS = {"SESSIONS_WITH_ATTEMPTS", "_KEYS"}
 # What may read everything, as people alone ask for it: the demo's table, `doctor`, `forget`.
 BY_PEOPLE = {"ALL_STANDINGS", "MODES", "FORGET_EFFECTS"}
 FIND = "_find"
-Statement = Executable | AllAtOnce | OneByOne
+Statement = Executable | AllAtOnce | OneByOne | Query
 
 
 def digest(number: int) -> str:
@@ -90,8 +89,8 @@ def prebuilt(dialect: str) -> dict[str, Statement]:
                 parts = {field.name: getattr(value, field.name) for field in fields(value)}
             else:
                 parts = {name: value}
-            for lock, it in [(k, v) for k, v in parts.items() if isinstance(v, Lock)]:
-                parts |= {lock: it.insert, lock + FIND: it.find}
+            for part, it in [(k, v) for k, v in parts.items() if isinstance(v, OnlyMissing)]:
+                parts |= {part: it.insert, part + FIND: it.find}
             found.update({k: v for k, v in parts.items() if isinstance(v, Statement)})
     return {name: one for name, one in found.items() if name not in PARTS | BY_PEOPLE}
 
@@ -117,6 +116,11 @@ def required(statement: Any, engine: Engine, columns: list[str] | None = None) -
     return {bind.key for bind in compiled.binds.values() if bind.required}
 
 
+def row_key(column: str) -> str:
+    """The value of a column that a row is locked by."""
+    return str(VALUES["session_id" if column == "id" else column])
+
+
 def execution(name: str, found: Statement, engine: Engine) -> tuple[Executable, Any]:
     """The statement, and parameters that ask for a few rows."""
     if isinstance(found, AllAtOnce | OneByOne):
@@ -128,12 +132,10 @@ def execution(name: str, found: Statement, engine: Engine) -> tuple[Executable, 
             return found.statement, {"rows": found.pack([row])}
         named = required(found.statement, engine)
         return found.statement, {name: row[name.removeprefix(OF_KEY)] for name in named}
-    pack = apply_statements.APPLY[engine.dialect.name].pack_list
-    if name.endswith(FIND):
-        (key,) = required(found, engine)
-        return found, {key: pack([VALUES["session_id" if key == "id" else key]])}
-    if name == "read_sessions":
-        return found, {part: pack(VALUES[part]) for part in ("keys", "ids")}
+    if isinstance(found, Query):
+        asked = required(found.statement, engine)
+        lists = {key: VALUES[key] if key in ("keys", "ids") else [row_key(key)] for key in asked}
+        return found.statement, found.parameters(lists)
     changed: dict[str, Any] = CHANGED.get(name, {})
     asked = required(found, engine, list(changed) or None) - changed.keys()
     return found, {**changed, **{parameter: VALUES[parameter] for parameter in asked}}

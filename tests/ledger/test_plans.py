@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import Engine, Select, bindparam, select, text
 
 from app.ledger.engine import open_engine
+from app.ledger.ledger import Ledger
 from app.ledger.tables import events, standings
 from tests.ledger.big import analyze, fill
 from tests.ledger.prebuilt import digest, execution, prebuilt
+from tests.support.ledger import observation
 from tests.support.plans import excess
 
 SIZE = 3_000  # sessions; a third of what each other large table has
@@ -44,9 +46,31 @@ def test_no_statement_reads_more_than_it_was_asked_for(years: Engine) -> None:
     assert full_scans(years) == {}
 
 
+def test_an_event_reads_few_rows_by_plans_that_are_made_once(years: Engine) -> None:
+    if years.dialect.name == "sqlite":  # which plans nothing anew
+        return
+    ledger = Ledger(years)
+    for number in range(10):
+        ledger.apply([observation("processing", 100, session=f"vs_n{number}")], policy=None, now=1)
+    before = rows_read(years)
+    ledger.apply([observation("verified", 200, session="vs_n5")], policy=None, now=1)
+    assert rows_read(years) - before < MOST
+
+
+def rows_read(engine: Engine) -> int:
+    """How many rows PostgreSQL has read so far."""
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SELECT pg_stat_force_next_flush()")
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql(
+            "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables"
+        )
+        return int(found.scalar_one())
+
+
 def test_every_statement_is_looked_at(years: Engine) -> None:
     names = prebuilt(years.dialect.name)
-    some = {"TO_CHECK", "UNSENT_EFFECTS", "record_sent", "lock_sessions", "lock_sessions_find"}
+    some = {"TO_CHECK", "UNSENT_EFFECTS", "record_sent", "lock_sessions", "insert_sessions"}
     assert some <= set(names)
     assert len(names) > 35
 
