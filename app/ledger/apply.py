@@ -68,19 +68,20 @@ def save(
     Stripe knows a session of which anything has come: none of the `locked` is missing any more.
     """
     statements, now = transaction.statements, transaction.now
-    observed = {
-        key: {**key._asdict(), "observations": session.observations, "missing_since": None}
-        for key, session in sorted(locked.items())
-    }
-    changed = [
-        rows.session_values(session, now) | observed.pop(key)
-        for key, session in sorted(outcome.sessions.items())
-    ]
     pipeline = Pipeline(transaction.connection)
-    pipeline.write(statements.update_sessions, changed)
-    pipeline.write(statements.count_observations, [*observed.values()])
     pipeline.write(
-        statements.insert_attempts, [rows.attempt_values(*one) for one in outcome.attempts]
+        statements.update_sessions,
+        (
+            rows.session_values(session, now) | rows.observed_values(locked[key])
+            for key, session in sorted(outcome.sessions.items())
+        ),
+    )
+    unchanged = sorted(locked.keys() - outcome.sessions.keys())
+    pipeline.write(
+        statements.count_observations, (rows.observed_values(locked[key]) for key in unchanged)
+    )
+    pipeline.write(
+        statements.insert_attempts, (rows.attempt_values(*one) for one in outcome.attempts)
     )
     _write_standings(transaction, pipeline, outcome.standings.items(), outcome.timeline)
     effects = _write_effects(transaction, pipeline, outcome.effects)
@@ -125,14 +126,17 @@ def _write_standings(
     timeline: Iterable[tuple[ReferenceKey | None, TimelineLine]],
 ) -> None:
     statements, now = transaction.statements, transaction.now
-    changed = [rows.standing_values(key, standing, now) for key, standing in standings]
-    pipeline.write(statements.update_standings, changed)
-    lines = [rows.timeline_values(key, line) for key, line in timeline]
-    pipeline.write(statements.insert_timeline, lines)
+    pipeline.write(
+        statements.update_standings,
+        (rows.standing_values(key, standing, now) for key, standing in standings),
+    )
+    pipeline.write(
+        statements.insert_timeline, (rows.timeline_values(key, line) for key, line in timeline)
+    )
 
 
 def _write_effects(
     transaction: Transaction, pipeline: Pipeline, effects: Iterable[PendingEffect]
 ) -> Answer:
-    values = [rows.effect_values(effect, transaction.now) for effect in effects]
+    values = (rows.effect_values(effect, transaction.now) for effect in effects)
     return pipeline.write(transaction.statements.insert_effects, values)

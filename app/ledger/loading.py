@@ -83,7 +83,7 @@ def load(
     ids = sorted({key.id for key in expected.sessions})
     orphans = [key.id for key in expected.orphans]
     events = pipeline.write(statements.insert_events, _event_values(observations, transaction.now))
-    pipeline.write(statements.insert_sessions, [key._asdict() for key in sorted(expected.sessions)])
+    pipeline.write(statements.insert_sessions, (key._asdict() for key in sorted(expected.sessions)))
     sessions = pipeline.read(statements.lock_sessions, {"id": ids})
     by_digest, standings = _lock_standings(transaction, pipeline, expected.references)
     members = pipeline.read(statements.read_sessions, {"keys": [*by_digest], "ids": orphans})
@@ -153,7 +153,7 @@ def _lock_standings(
     """The references by their digests, in the order in which they are locked, and their rows."""
     statements, now = transaction.statements, transaction.now
     by_digest = dict(sorted((key.digest, key) for key in references))
-    values = [rows.reference_values(key, now) for key in by_digest.values()]
+    values = (rows.reference_values(key, now) for key in by_digest.values())
     pipeline.write(statements.insert_standings, values)
     return by_digest, pipeline.read(statements.lock_standings, {"key": [*by_digest]})
 

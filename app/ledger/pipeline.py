@@ -6,9 +6,10 @@ one after the other, and none after one that fails.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import psycopg
@@ -34,8 +35,11 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class _Step:
     sent: Bulk | Query
-    given: Any
+    given: Any  # rows, or lists by their names
     answer: Answer
+
+    def values(self) -> Any:
+        return self.given if isinstance(self.sent, Query) else [*self.given]
 
 
 class Pipeline:
@@ -46,11 +50,13 @@ class Pipeline:
         self._connection = connection
         self._steps: list[_Step] = []
 
-    def write(self, bulk: Bulk, rows: Sequence[Mapping[str, Any]]) -> Answer:
-        """Add a statement over rows, if there are any."""
+    def write(self, bulk: Bulk, rows: Iterable[Mapping[str, Any]]) -> Answer:
+        """Add a statement over rows, if there are any; a generator runs when it comes to them.
+
+        So the rows of one statement are made while the database executes those before it.
+        """
         answer = Answer()
-        if rows:
-            self._steps.append(_Step(bulk, rows, answer))
+        self._steps.append(_Step(bulk, rows, answer))
         return answer
 
     def read(self, query: Query, lists: Mapping[str, Sequence[str]]) -> Answer:
@@ -67,23 +73,20 @@ class Pipeline:
         transaction ends it in any case.
         """
         steps, self._steps = self._steps, []
+        if not steps and not commit:
+            return
         if self._connection.dialect.name != "postgresql":
             for step in steps:
                 execute = step.sent.read if isinstance(step.sent, Query) else step.sent.write
-                step.answer.rows = execute(self._connection, step.given)
+                step.answer.rows = execute(self._connection, step.values())
             return
-        begin = take_begin(self._connection)
-        sent = [(text, None) for text in begin]
-        sent += [_prepared(step) for step in steps]
-        sent += [(COMMIT, None)] if commit else []
-        if not sent:
-            return
+        sent = chain(
+            [(text, None, None) for text in take_begin(self._connection)],
+            _prepared(steps),
+            [(COMMIT, None, None)] if commit else [],
+        )
         # By way of SQLAlchemy, which tells a broken connection from a refused statement.
-        cursors: list[Any] = []
-        self._connection.exec_driver_sql("-- pipeline", execution_options={STEPS: (sent, cursors)})
-        for step, cursor in zip(steps, cursors[len(begin) :], strict=False):  # less the COMMIT
-            if cursor.description is not None:
-                step.answer.rows = cursor.fetchall()
+        self._connection.exec_driver_sql("-- pipeline", execution_options={STEPS: sent})
 
 
 def send_together(engine: Engine) -> None:
@@ -95,16 +98,24 @@ def _execute(cursor: Any, statement: str, parameters: Any, context: ExecutionCon
     """True if it was a pipeline; else SQLAlchemy goes on."""
     if STEPS not in context.execution_options:
         return False
-    sent, found = context.execution_options[STEPS]
     driver = cursor.connection
+    answered: list[tuple[Answer, Any]] = []
     try:
         with driver.pipeline():
-            for text, parameters in sent:
-                one = driver.cursor(row_factory=namedtuple_row)
-                one.execute(text, parameters)
-                found.append(one)
+            try:
+                for text, values, answer in context.execution_options[STEPS]:
+                    one = driver.cursor(row_factory=namedtuple_row)
+                    one.execute(text, values)
+                    if answer is not None:
+                        answered.append((answer, one))
+            except JobTimeoutException:
+                driver.close()  # the end of the pipeline would wait for what is under way
+                raise
     except (psycopg.Error, JobTimeoutException) as error:
         raise _first(error) from None
+    for answer, one in answered:
+        if one.description is not None:
+            answer.rows = one.fetchall()
     return True
 
 
@@ -115,10 +126,13 @@ def _first(error: BaseException) -> BaseException:
     return error
 
 
-def _prepared(step: _Step) -> tuple[str, Any]:
-    if not isinstance(step.sent, AllAtOnce | Query):
-        raise TypeError("SQLite alone is given rows one by one")
-    return _text(step.sent.statement), step.sent.parameters(step.given)
+def _prepared(steps: Iterable[_Step]) -> Iterator[tuple[str, dict[str, Any], Answer]]:
+    for step in steps:
+        values = step.values()
+        if values:
+            if not isinstance(step.sent, AllAtOnce | Query):
+                raise TypeError("SQLite alone is given rows one by one")
+            yield _text(step.sent.statement), step.sent.parameters(values), step.answer
 
 
 @cache

@@ -157,6 +157,11 @@ def locked_session(row: Any, merged: Mapping[SessionKey, int]) -> LockedSession:
     )
 
 
+def observed_values(locked: LockedSession) -> dict[str, Any]:
+    """What every observation changes in the row of its session, which Stripe does know."""
+    return {**locked.key._asdict(), "observations": locked.observations, "missing_since": None}
+
+
 def attempt_values(session: SessionKey, name: str, attempt: FailedAttempt) -> dict[str, Any]:
     """The row of `attempts` for one failed attempt."""
     return {

@@ -12,6 +12,7 @@ import pytest
 from rq.timeouts import JobTimeoutException
 from sqlalchemy import select, text
 
+from app.ledger.apply_statements import APPLY
 from app.ledger.bulk import Postgres, Query
 from app.ledger.engine import LedgerBroken, LedgerUnavailable, for_pipelines, translates_errors
 from app.ledger.pipeline import Pipeline
@@ -93,10 +94,44 @@ def test_the_connection_is_used_again_after_one_that_failed(scribe: Scribe) -> N
 def test_a_job_whose_time_ends_in_them_waits_no_longer(scribe: Scribe) -> None:
     began = time.monotonic()
     with pytest.raises(LedgerUnavailable, match="time"), interrupted_after(0.3):
-        run_together(scribe, INSERT, SLOW)
+        run_together(scribe, SLOW)
     assert time.monotonic() - began < 5  # the statement takes 30
     scribe.apply(observation("processing", 110))
     assert scribe.query("SELECT name FROM events") == [("processing",)]
+
+
+def test_a_job_whose_time_ends_while_rows_are_made_waits_no_longer(scribe: Scribe) -> None:
+    def rows() -> Iterator[dict[str, str]]:
+        time.sleep(10)
+        yield {}
+
+    def run() -> None:
+        with for_pipelines(scribe.engine).begin() as connection:
+            pipeline = Pipeline(connection)
+            pipeline.read(SLOW, {"ids": ["evt_1"]})
+            pipeline.write(APPLY["postgresql"].insert_events, rows())
+            pipeline.run()
+
+    began = time.monotonic()
+    with pytest.raises(JobTimeoutException), interrupted_after(0.3):
+        run()
+    assert time.monotonic() - began < 5
+    assert scribe.apply(observation("processing", 110))[0].outcome == "applied"
+
+
+def test_rows_are_made_when_their_statement_is_sent(scribe: Scribe) -> None:
+    made: list[str] = []
+
+    def rows() -> Iterator[dict[str, str]]:
+        made.append("rows")
+        yield from ()
+
+    with for_pipelines(scribe.engine).begin() as connection:
+        pipeline = Pipeline(connection)
+        answer = pipeline.write(APPLY["postgresql"].insert_events, rows())
+        assert made == []
+        pipeline.run()
+    assert (made, answer.rows) == (["rows"], ())
 
 
 def test_their_limits_hold_from_the_first_statement(scribe: Scribe) -> None:
