@@ -117,7 +117,7 @@ class PostgresDatabases:
 
 
 def shared_buffers() -> str:
-    """A quarter of the machine's memory, which PostgreSQL's manual advises, but no more than 4 GB."""
+    """A quarter of the memory, as PostgreSQL's manual advises, but no more than 4 GB."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return f"{min(memory // 4, 4 << 30) >> 20}MB"
 
