@@ -51,7 +51,7 @@ class Pipeline:
         self._steps: list[_Step] = []
 
     def write(self, bulk: Bulk, rows: Iterable[Mapping[str, Any]]) -> Answer:
-        """Add a statement over rows, if there are any; a generator runs when it comes to them.
+        """Add a statement over rows, if there are any; a generator is run when its turn comes.
 
         So the rows of one statement are made while the database executes those before it.
         """
@@ -137,4 +137,4 @@ def _prepared(steps: Iterable[_Step]) -> Iterator[tuple[str, dict[str, Any], Ans
 
 @cache
 def _text(statement: Any) -> str:
-    return str(statement.compile(dialect=psycopg_dialect()))  # type: ignore[no-untyped-call]  # its
+    return str(statement.compile(dialect=psycopg_dialect()))  # type: ignore[no-untyped-call]  # SQLAlchemy's
