@@ -112,7 +112,7 @@ def record_discarded(transaction: Transaction, discarded: Iterable[Discarded], w
     standings = lock_references(transaction, {key for key, _ in keyed if key is not None})
     lines = []
     for key, one in keyed:
-        standing = NO_SESSIONS if key is None else standings[key]
+        standing = NO_SESSIONS if key is None else standings.get(key, NO_SESSIONS)
         lines.append((key, rows.discarded_line(standing, one, why, transaction.now)))
     pipeline = Pipeline(transaction.connection)
     _write_standings(transaction, pipeline, [], lines)

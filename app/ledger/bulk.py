@@ -51,7 +51,7 @@ class Bulk(Protocol):
         """Execute it, if there are rows; gives what it returns."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class AllAtOnce:
     """The rows are one parameter, `rows`."""
 
@@ -87,7 +87,7 @@ class OneByOne:
         return ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Query:
     """A statement that reads by lists of texts."""
 

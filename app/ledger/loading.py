@@ -85,7 +85,7 @@ def load(
     events = pipeline.write(statements.insert_events, _event_values(observations, transaction.now))
     pipeline.write(statements.insert_sessions, (key._asdict() for key in sorted(expected.sessions)))
     sessions = pipeline.read(statements.lock_sessions, {"id": ids})
-    by_digest, standings = _lock_standings(transaction, pipeline, expected.references)
+    by_digest, locked_standings = _lock_standings(transaction, pipeline, expected.references)
     members = pipeline.read(statements.read_sessions, {"keys": [*by_digest], "ids": orphans})
     pipeline.run()
 
@@ -98,12 +98,7 @@ def load(
     stored = {key: one.claim for key, one in locked.items() if not one.is_new}
     concerned = _concerned(_claims(fresh), stored)
     inserted = {key for key, one in found.items() if one.is_new}
-    unseen, seen = set(), {}
-    for key, standing in _standings(by_digest, standings).items():
-        if standing.version:
-            seen[key] = standing
-        else:
-            unseen.add(key)
+    standings = _seen(by_digest, locked_standings)
     return Loaded(
         known=Known(
             applied_events=frozenset(one.event_id for one in observations) - new,
@@ -112,13 +107,13 @@ def load(
                 session.key: session
                 for session in rows.sessions_of([row for row in members.rows if row.status])
             },
-            standings=seen,
+            standings=standings,
         ),
         locked=locked,
         concerned=concerned,
         fits=concerned.fits_in(expected)
         and inserted <= concerned.sessions
-        and unseen <= concerned.references,
+        and expected.references - standings.keys() <= concerned.references,
     )
 
 
@@ -140,11 +135,11 @@ def read_members(transaction: Transaction, references: Iterable[ReferenceKey]) -
 def lock_references(
     transaction: Transaction, references: Iterable[ReferenceKey]
 ) -> dict[ReferenceKey, Standing]:
-    """Lock the references; gives their standings. Version 0 is one never seen."""
+    """Lock the references; gives the standings of those that were seen before."""
     pipeline = Pipeline(transaction.connection)
     by_digest, found = _lock_standings(transaction, pipeline, references)
     pipeline.run()
-    return _standings(by_digest, found)
+    return _seen(by_digest, found)
 
 
 def _lock_standings(
@@ -158,10 +153,10 @@ def _lock_standings(
     return by_digest, pipeline.read(statements.lock_standings, {"key": [*by_digest]})
 
 
-def _standings(
-    by_digest: Mapping[str, ReferenceKey], found: Answer
-) -> dict[ReferenceKey, Standing]:
-    return {by_digest[row[0]]: rows.standing_of_fields(row[1:]) for row in found.rows}
+def _seen(by_digest: Mapping[str, ReferenceKey], found: Answer) -> dict[ReferenceKey, Standing]:
+    """The standings of locked rows; version 0 is one never seen."""
+    standings = ((by_digest[row[0]], rows.standing_of_fields(row[1:])) for row in found.rows)
+    return {key: standing for key, standing in standings if standing.version}
 
 
 def _claims(observations: Iterable[Observation]) -> Claims:

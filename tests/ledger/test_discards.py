@@ -6,7 +6,7 @@ from app.domain.snapshot import SessionKey
 from app.domain.standing import ReferenceKey
 from app.ledger.rows import Discarded
 from tests.ledger.conftest import Scribe
-from tests.support.ledger import NOW, observation
+from tests.support.ledger import NOW, POLICY, observation
 
 USER_1 = ReferenceKey("", False, "user_1")
 
@@ -84,3 +84,9 @@ def test_discarded_events_are_known_as_such(scribe: Scribe) -> None:
     assert applied.outcome == "applied"
     assert scribe.ledger.discarded(["evt_1", "evt_2", "evt_3"]) == {"evt_1"}
     assert scribe.ledger.discarded([]) == set()
+
+
+def test_a_reference_that_only_a_discarded_letter_names_is_not_reviewed(scribe: Scribe) -> None:
+    scribe.ledger.record_discarded([letter("user_9")], "spam", NOW)
+    changed, _ = scribe.ledger.revisions.review_after("", policy=POLICY, limit=10, now=NOW + 1)
+    assert changed == []

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 
 import pytest
 from rq.timeouts import JobTimeoutException
@@ -19,6 +16,7 @@ from app.ledger.pipeline import Pipeline
 from app.ledger.tables import events
 from tests.ledger.conftest import Scribe
 from tests.support.ledger import observation
+from workers.time_limit import TimeLimit
 
 FIND = Postgres().query(select(events.c.id).where(Postgres().is_in(events.c.id, "ids")))
 
@@ -49,20 +47,9 @@ MISTAKE = sent("SELECT 1 / 0 WHERE true")
 SLOW = sent("SELECT pg_sleep(30) WHERE true")
 
 
-@contextmanager
-def interrupted_after(seconds: float) -> Iterator[None]:
-    """The time limit of a job, which is a signal."""
-
-    def end(signum: int, frame: FrameType | None) -> None:
-        raise JobTimeoutException("too long")
-
-    before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+def limited(seconds: float) -> TimeLimit:
+    """The time limit of a job."""
+    return TimeLimit(seconds, JobTimeoutException)  # type: ignore[no-untyped-call]  # RQ's
 
 
 def test_they_are_executed_and_committed(scribe: Scribe) -> None:
@@ -93,7 +80,7 @@ def test_the_connection_is_used_again_after_one_that_failed(scribe: Scribe) -> N
 
 def test_a_job_whose_time_ends_in_them_waits_no_longer(scribe: Scribe) -> None:
     began = time.monotonic()
-    with pytest.raises(LedgerUnavailable, match="time"), interrupted_after(0.3):
+    with pytest.raises(LedgerUnavailable, match="time"), limited(0.3):
         run_together(scribe, SLOW)
     assert time.monotonic() - began < 5  # the statement takes 30
     scribe.apply(observation("processing", 110))
@@ -113,7 +100,7 @@ def test_a_job_whose_time_ends_while_rows_are_made_waits_no_longer(scribe: Scrib
             pipeline.run()
 
     began = time.monotonic()
-    with pytest.raises(JobTimeoutException), interrupted_after(0.3):
+    with pytest.raises(JobTimeoutException), limited(0.3):
         run()
     assert time.monotonic() - began < 5
     assert scribe.apply(observation("processing", 110))[0].outcome == "applied"
