@@ -1,10 +1,12 @@
-"""How a process that stays up begins: its arguments, its settings, its log."""
+"""How a process that stays up begins and ends: its arguments, its settings, its log, signals."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Collection, Sequence
+from types import FrameType
 from typing import NoReturn
 
 from app.configuration.settings import Settings
@@ -19,6 +21,8 @@ from app.version import version
 UNUSABLE = 2
 # Seconds that a process which can do without the ledger waits for its answer.
 LOOK_TIMEOUT = 2.0
+# What asks a process to end.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def start(
@@ -70,6 +74,39 @@ def look_at_schema(settings: Settings) -> None:
 def refuse(failure: LedgerTooNew) -> NoReturn:
     """Exit with 2 and a line that says why this release must not work on the ledger."""
     _end(UNUSABLE, str(failure))
+
+
+class ExitRequest:
+    """Ends this process with 0 at a stop signal, wherever it is: it holds nothing.
+
+    Python drops what a signal's handler raises within a destructor or a weak reference's callback.
+    So the signal is noted as well: `check` ends the process where the exit was dropped.
+    """
+
+    def __init__(self, *signals: signal.Signals) -> None:
+        """From now on, until somebody else takes the signals over, who has to check then."""
+        self._received = False
+        for asked in signals:
+            signal.signal(asked, self._end)
+
+    def check(self) -> None:
+        """Exit if one has come."""
+        if self._received:
+            sys.exit(0)
+
+    def _end(self, signum: int, frame: FrameType | None) -> None:
+        self._received = True
+        ignore_stop_signals()
+        sys.exit(0)
+
+
+def ignore_stop_signals() -> None:
+    """Ignore what asks this process to end: it does so already.
+
+    A platform may ask again: while Python ends it has no handler, and would be killed.
+    """
+    for asked in STOP_SIGNALS:
+        signal.signal(asked, signal.SIG_IGN)
 
 
 def _end(code: int, *lines: str) -> NoReturn:

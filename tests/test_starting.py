@@ -102,7 +102,7 @@ def test_a_release_that_is_too_old_for_the_ledger_does_not_start_to_serve(
 ) -> None:
     leave_as_later(database_url, since="9999")
     monkeypatch.setattr("app.starting.configure", lambda log_format, **_: None)
-    monkeypatch.setattr("uvicorn.run", lambda *_, **__: pytest.fail("it serves"))
+    monkeypatch.setattr(web, "serve", lambda *_: pytest.fail("it serves"))
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_1")
     assert run("python -m app.web") == 2

@@ -26,7 +26,7 @@ from app.notifications import subscriber
 from app.operations.rescue import rescue
 from app.outages import SHARED, Outages, Times
 from app.queue.transitions import JobQueue
-from app.starting import refuse, start
+from app.starting import STOP_SIGNALS, ExitRequest, refuse, start
 from app.stores import Stores
 from app.telemetry.process import observed
 from app.version import version
@@ -35,7 +35,7 @@ from workers.context import Context
 from workers.jobs import call
 from workers.readiness import await_ledger
 from workers.redaction import bare
-from workers.supervisor import DRAIN_TIMEOUT, STOP_SIGNALS, Child, Supervisor, orphaned
+from workers.supervisor import DRAIN_TIMEOUT, Child, Supervisor, orphaned
 from workers.traced import TracedWorker
 from workers.worker import WORK, Worker
 
@@ -157,13 +157,14 @@ def tick(
     over_by: ctypes.c_double,
 ) -> None:
     """The clock, until SIGTERM ends it: each of its steps is atomic. The rest as in `work`."""
-    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(0))
+    exit_request = ExitRequest(signal.SIGTERM)
     with observed(settings, "clock") as spans:
         outages, holder = Outages(shared=outage_times), uuid.uuid4().hex
         clock = Clock(Context.of(settings, spans), outages=outages, holder=holder)
         try:
             while not orphaned(parent):
                 clock.run_once()
+                exit_request.check()
                 time.sleep(TICK)
         finally:
             clock.close()
@@ -188,10 +189,9 @@ def main(arguments: Sequence[str] = ()) -> None:
         lease_seconds=settings.lease_seconds,
         off=switched_off(settings),
     )
-    for number in STOP_SIGNALS:  # nothing is held yet: the supervisor takes them over
-        signal.signal(number, lambda signum, frame: sys.exit(0))
+    exit_request = ExitRequest(*STOP_SIGNALS)  # until the supervisor takes them over
     try:
-        await_ledger(str(settings.database_url))
+        await_ledger(str(settings.database_url), check_stop=exit_request.check)
     except LedgerTooNew as failure:
         refuse(failure)
     parent = os.getpid()
@@ -219,6 +219,8 @@ def main(arguments: Sequence[str] = ()) -> None:
     # What is there by now stays: the children share it, and no collection need look at it.
     gc.collect()
     gc.freeze()
+    # A signal during the collection is handled in the first callback of what it frees, and dropped.
+    exit_request.check()
     Supervisor([*events, *effects, clock]).run()
 
 

@@ -20,6 +20,7 @@ def await_ledger(
     database_url: str,
     *,
     mismatch: Callable[[], str | None] | None = None,
+    check_stop: Callable[[], object] = lambda: None,
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> None:
@@ -27,7 +28,8 @@ def await_ledger(
 
     It is asked before the workers are forked, so that one process says what is waited for.
     `mismatch()` says what is wrong, or raises the ledger's errors; the database is asked if it is
-    not given. Raises LedgerTooNew, as no waiting helps against that.
+    not given. `check_stop()` may end the process, before each wait. Raises LedgerTooNew, as no
+    waiting helps against that.
     """
     engine = open_engine(database_url)
     mismatch = mismatch or (lambda: schema.mismatch(engine))
@@ -37,6 +39,7 @@ def await_ledger(
             if why != said or monotonic() - said_at >= REPEAT_INTERVAL:
                 log.warning("waiting for the ledger; nothing is claimed", error=why)
                 said, said_at = why, monotonic()
+            check_stop()
             sleep(POLL_INTERVAL)
     finally:
         engine.dispose()  # the workers are forked next, and must share no connection

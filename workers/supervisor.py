@@ -13,6 +13,7 @@ from multiprocessing.connection import wait
 from multiprocessing.sharedctypes import RawValue
 
 from app.logs import get_logger
+from app.starting import STOP_SIGNALS, ignore_stop_signals
 
 log = get_logger("supervisor")
 
@@ -23,7 +24,6 @@ HANG_GRACE = 5.0
 # Seconds. A child that dies sooner is started again after a second, doubling to half a minute.
 MIN_UPTIME, FIRST_DELAY, MAX_DELAY = 10.0, 1.0, 30.0
 POLL_INTERVAL = 0.5
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 # A child's work. It keeps its argument at its current job's deadline (monotonic seconds; 0: none).
 Work = Callable[[ctypes.c_double], None]
@@ -62,9 +62,7 @@ class Supervisor:
                 wait(sentinels, POLL_INTERVAL)
         finally:  # else our exit would wait for children that nobody stops
             self._drain()
-            # A platform may ask again: while Python ends it has no handler, and would be killed.
-            for asked in STOP_SIGNALS:
-                signal.signal(asked, signal.SIG_IGN)
+            ignore_stop_signals()
 
     def run_once(self) -> None:
         """Start children whose delay is over, and kill those that hang."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
+from socket import socket
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
 
 from app.configuration.credentials import SigningSecret
 from app.configuration.features import switched_off
@@ -14,7 +16,7 @@ from app.configuration.settings import LEDGER_NEEDS, WEB_NEEDS, Settings
 from app.domain.errors import Misconfigured
 from app.domain.modes import mode_name
 from app.logs import get_logger
-from app.starting import look_at_schema, start
+from app.starting import STOP_SIGNALS, ExitRequest, ignore_stop_signals, look_at_schema, start
 from app.stripe.signatures import WEBHOOK_PATH
 from app.version import version
 from app.web.connections import raise_file_limit
@@ -53,7 +55,7 @@ Signals:
   SIGTERM, SIGINT         take no new request, answer those under way within {DRAIN_TIMEOUT} s, end
 
 Exit codes:
-  0   ended by a signal (or by SIGTERM itself, where several processes serve)
+  0   ended by a signal
   2   a setting is missing or wrong, an argument is unknown, or this release is too old for the
       ledger's schema; each is a line on standard error
   3   it cannot listen on HOST and PORT; the log says why
@@ -61,7 +63,7 @@ Exit codes:
 
 
 def main(arguments: Sequence[str] = ()) -> None:
-    """Exit code 0 after SIGTERM, 2 if a setting is wrong or this release too old for the ledger."""
+    """Exit code 0 after a signal, 2 if a setting is wrong or the release too old for the ledger."""
     rest = _without_only(arguments)
     only_console = len(rest) < len(arguments)
     settings = start(
@@ -78,10 +80,19 @@ def main(arguments: Sequence[str] = ()) -> None:
     else:
         say_what_starts(settings)
     raise_file_limit()
-    # Once it has drained, uvicorn raises the signal again for whoever was asked before it.
-    signal.signal(signal.SIGTERM, _end)
-    factory = "console_from_environment" if only_console else "from_environment"
-    uvicorn.run(
+    serve(settings, "console_from_environment" if only_console else "from_environment")
+    ignore_stop_signals()
+
+
+def serve(settings: Settings, factory: str) -> None:
+    """Serve what this function of app.web.main makes, until a signal.
+
+    As uvicorn.run does, which has no place to look whether a signal came before it listened for
+    them. Exits with 3 if that cannot start, or cannot listen.
+    """
+    # Once it has drained, uvicorn raises the signals again for whoever had them before.
+    exit_request = ExitRequest(*STOP_SIGNALS)
+    config = uvicorn.Config(
         f"app.web.main:{factory}",
         factory=True,
         host=settings.host,
@@ -95,12 +106,30 @@ def main(arguments: Sequence[str] = ()) -> None:
         timeout_keep_alive=KEEP_ALIVE_TIMEOUT,
         timeout_graceful_shutdown=DRAIN_TIMEOUT,
     )
+    if config.workers > 1:
+        leader = Multiprocess(config, sockets=[config.bind_socket()])
+        exit_request.check()
+        leader.run()
+        return
+    config.load_app()
+    server = Server(config, exit_request)
+    server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
-def _end(signum: int, frame: object) -> None:
-    # A platform may ask again: while Python ends it has no handler, and would be killed.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    sys.exit(0)
+class Server(uvicorn.Server):
+    """uvicorn's, which ends if it was asked to before it took the signals over."""
+
+    def __init__(self, config: uvicorn.Config, exit_request: ExitRequest) -> None:
+        """`exit_request` has heard what came before."""
+        super().__init__(config)
+        self._exit_request = exit_request
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """By now they are uvicorn's."""
+        self._exit_request.check()
+        await super().startup(sockets)
 
 
 def _without_only(arguments: Sequence[str]) -> Sequence[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -96,7 +97,9 @@ def test_a_ctrl_c_while_it_starts_is_one_line_and_leaves_nothing(
 def test_a_ctrl_c_at_any_moment_leaves_neither_process_nor_traceback(
     tmp_path: Path, tenths: int
 ) -> None:
-    with dev(tmp_path, *free_ports()) as running:
+    with dev(tmp_path, *free_ports(), PYTHONPROFILEIMPORTTIME="1") as running:
+        # Our code runs. Before, Python starts itself, and would print where it was.
+        eventually(lambda: re.search(r"\| +app\.", running.text), 60)
         time.sleep(tenths / 10)
         # While Python imports, the signal itself ends it.
         assert running.stop(signal.SIGINT) in (130, -signal.SIGINT, 0)
