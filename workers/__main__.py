@@ -46,6 +46,9 @@ log = get_logger("workers")
 
 # Seconds between two tries to reach Redis before a worker can register.
 REDIS_RETRY = 1.0
+# New objects after which Python looks for garbage that refers to itself. A batch makes tens of
+# thousands, which live until its end: by Python's own 700 each is looked at again and again.
+GARBAGE_THRESHOLD = 20_000
 
 PROGRAM = "python -m workers"
 HELP = f"""
@@ -219,6 +222,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     # What is there by now stays: the children share it, and no collection need look at it.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
     # A signal during the collection is handled in the first callback of what it frees, and dropped.
     exit_request.check()
     Supervisor([*events, *effects, clock]).run()
