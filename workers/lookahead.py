@@ -58,7 +58,7 @@ class Lookahead:
 
         A full batch has the next one claimed meanwhile: more wait than one transaction takes.
         """
-        batch = self._take_ahead() or self._in_time(self._claim()) or self._claim()
+        batch = self._take_ahead() or self._in_time(self._claim(True)) or self._claim(True)
         # An effect waits for other people's servers: others must not wait behind it.
         if len(batch.jobs) == self._queue.spec.batch > 1:
             self._ahead = self._thread.submit(self._claim)
@@ -90,7 +90,9 @@ class Lookahead:
         ahead, self._ahead = self._ahead, None
         if ahead is None:
             return None
-        return self._in_time(ahead.result())
+        batch = ahead.result()
+        # Where it found nothing it has not said that we wait: the next claim does.
+        return self._in_time(batch) if batch.jobs else None
 
     def _in_time(self, batch: Batch) -> Batch | None:
         """The batch, or None if its lease is too far gone to begin it: then it is given back."""
@@ -103,8 +105,9 @@ class Lookahead:
     def _give_back(self, batch: Batch) -> None:
         self._queue.release(batch.token, batch.ids)
 
-    def _claim(self) -> Batch:
+    def _claim(self, waits: bool = False) -> Batch:
+        """`waits` if it finds nothing: the worker."""
         self._unanswered = token, made_at = self._unanswered or (self._token(), self._clock())
-        jobs = self._queue.claim(token, self._lease, self._queue.spec.batch)
+        jobs = self._queue.claim(token, self._lease, self._queue.spec.batch, waits=waits)
         self._unanswered = None
         return Batch(jobs, token, made_at)

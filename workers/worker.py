@@ -150,6 +150,8 @@ class Worker(RegisteredWorker):
             return 0
         batch = self._batches.next_batch()
         if not batch.jobs:
+            if self._state == WorkerStatus.BUSY:
+                self._state = WorkerStatus.IDLE  # the claim has written it
             self._wait_for_job()
             return 0
         self._state = WorkerStatus.BUSY  # the claim has written it
@@ -278,6 +280,7 @@ class Worker(RegisteredWorker):
     def _leave(self) -> None:
         try:
             self._batches.release()
+            self.jobs.stop_waiting()
             self.register_death()
             self.unsubscribe()
         except (RedisError, StoreFailure):

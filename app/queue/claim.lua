@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- queued -> started, up to `most` jobs under one lease, which `token` names: a new one for each claim.
 local token, lease, most, worker = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local waits = ARGV[6] == '1'  -- the worker, if nothing is claimed
 local score = string.format('%.6f', NOW + lease + FAR)
 local claimed, leases = {}, {}
 
@@ -26,6 +27,7 @@ for _, id in ipairs(ids) do
     -- Only RQ's own tools leave this field in a job that they queue: they know nothing of our counts.
     if job[5] then
       begin_anew(id)
+      index('SREM', id)
       job[3], job[4] = false, false
     end
     local suspect = job[4] and tonumber(job[4]) > 0
@@ -45,10 +47,16 @@ for _, id in ipairs(ids) do
 end
 for i = #ids, taken + 1, -1 do redis.call('LPUSH', QUEUE, ids[i]) end
 if #claimed > 0 then
+  redis.pcall('LREM', IDLE, 0, worker)
   redis.call('ZADD', STARTED, unpack(leases))
   if CLAIM ~= NO_KEY then redis.call('SET', CLAIM, token, 'PX', math.ceil(lease * 1000)) end
   if redis.call('EXISTS', WORKER) == 1 then
     redis.call('HSET', WORKER, 'state', 'busy', 'last_heartbeat', UTC)
   end
+elseif waits and not redis.pcall('LPOS', IDLE, worker) then  -- else it has said so before
+  redis.pcall('LPUSH', IDLE, worker)
+  redis.pcall('LTRIM', IDLE, 0, 999)  -- workers that were killed gather at its end
+  if redis.call('HGET', WORKER, 'state') == 'busy' then redis.call('HSET', WORKER, 'state', 'idle') end
 end
+if redis.call('LLEN', QUEUE) > 0 then wake_a_worker() end
 return claimed

@@ -77,6 +77,10 @@ class DeadLetters:
         """
         return (letter for _, letter in self.placed())
 
+    def ids(self) -> Iterator[str]:
+        """The ids alone of all dead letters, as `iter` gives them."""
+        return (id for page in self._pages() for id in page)
+
     def placed(self, start: float = -math.inf) -> Iterator[tuple[float, DeadLetter]]:
         """The same with the place of each: minus the time of its death, so the newest is least.
 

@@ -55,6 +55,7 @@ local function take(id, data, description, delay)
     redis.call('HSET', JOB .. id, 'data', data, 'description', description, 'origin', origin,
       'timeout', timeout, 'created_at', UTC, 'status', 'queued', 'enqueued_at', UTC)
     redis.call('RPUSH', QUEUE, id)
+    wake_a_worker()
   end
   return 'enqueued'
 end

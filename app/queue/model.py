@@ -133,6 +133,8 @@ def keys_of(spec: QueueSpec, worker_name: str) -> list[str]:
         f"identity:claim:{worker_name}" if worker_name else NO_KEY,
         counts_key(spec),
         f"identity:by_session:{spec.name}:" if spec.by_session else NO_KEY,
+        f"identity:idle:{spec.name}",
+        "identity:wake:",  # and a worker's name
     ]
 
 

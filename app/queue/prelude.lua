@@ -1,9 +1,9 @@
 -- Shared by every transition; put before each script's own text when it is loaded.
--- KEYS[1..12] and ARGV[1] are the same in all of them, so that a script reads by name.
+-- KEYS[1..14] and ARGV[1] are the same in all of them, so that a script reads by name.
 local QUEUE, QUEUES, STARTED = KEYS[1], KEYS[2], KEYS[3]
 local SCHEDULED, FAILED, FINISHED, WORKER = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local CANCELED, RESULTS, CLAIM = KEYS[8], KEYS[9], KEYS[10]
-local COUNTS, BY_SESSION = KEYS[11], KEYS[12]
+local COUNTS, BY_SESSION, IDLE, WAKE = KEYS[11], KEYS[12], KEYS[13], KEYS[14]
 local NO_KEY = 'identity:no_key'
 local JOB = ARGV[1]
 
@@ -50,12 +50,30 @@ local function take_lease(id, token, ...)
   return job[1] == 'started' and job
 end
 
-local function to_queue(id, front)
+-- Wakes one of the workers that wait, the one that came last: what it works with is still in the processor's
+-- caches. Were all of them woken for one job, they would take the processors from the one that gets it. A call
+-- looks once and wakes no more than one, which wakes the next if it leaves jobs behind. Should it be dead, the
+-- others look by themselves after a while.
+local looked = false
+local function wake_a_worker()
+  if looked then return end
+  looked = true
+  local worker = redis.pcall('LPOP', IDLE)
+  if type(worker) ~= 'string' then return end
+  redis.pcall('RPUSH', WAKE .. worker, '')
+  redis.pcall('EXPIRE', WAKE .. worker, 60)
+end
+
+-- Fields that are named after `front` are removed too. RQ's set of queues needs each name once a call.
+local listed = false
+local function to_queue(id, front, ...)
   index('SREM', id)
   redis.call('HSET', JOB .. id, 'status', 'queued', 'enqueued_at', UTC)
-  redis.call('HDEL', JOB .. id, 'worker_name', 'started_at', 'ended_at')
-  redis.call('SADD', QUEUES, QUEUE)
+  redis.call('HDEL', JOB .. id, 'worker_name', 'started_at', 'ended_at', ...)
+  if not listed then redis.call('SADD', QUEUES, QUEUE) end
+  listed = true
   redis.call(front and 'LPUSH' or 'RPUSH', QUEUE, id)
+  wake_a_worker()
 end
 
 local function to_schedule(id, delay)
@@ -114,14 +132,14 @@ local function to_dead_letters(id, reason, error_class, message, span, result)
 end
 
 -- Nothing of what the job has been through counts any more.
+local PAST = {'attempts', 'timeouts', 'expiries', 'reason', 'first_failed_at'}
+
 local function begin_anew(id)
-  redis.call('HDEL', JOB .. id, 'attempts', 'timeouts', 'expiries', 'reason', 'ended_at',
-    'first_failed_at')
+  redis.call('HDEL', JOB .. id, 'ended_at', unpack(PAST))
   redis.call('DEL', RESULTS .. id)
-  index('SREM', id)
 end
 
 local function revive(id)
-  begin_anew(id)
-  to_queue(id)
+  redis.call('DEL', RESULTS .. id)
+  to_queue(id, false, unpack(PAST))
 end

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from redis import Redis
@@ -14,11 +12,11 @@ from rq.job import Job
 
 from app.domain.errors import LaterRelease
 from app.queue.connection import translated_errors
+from app.queue.job_fields import JobFields
 from app.queue.model import EFFECTS, EVENTS, QueueSpec, decode, named
 
 # Jobs read at once: memory stays flat however many there are.
 PAGE = 500
-READ = (Path(__file__).parent / "read.lua").read_text()
 QUEUES = {spec.rq_name: spec.name for spec in (EVENTS, EFFECTS)}
 
 
@@ -36,7 +34,7 @@ class Registry:
         """`connection` is one of `open_redis`; `key` is the registry's."""
         self.connection = connection
         self.key = key
-        self._script = connection.register_script(READ)
+        self.fields = JobFields(connection).read
 
     def __len__(self) -> int:
         """How many there are now."""
@@ -99,13 +97,6 @@ class Registry:
                 ),
             )
         return [(id.decode(), score) for id, score in found]
-
-    def fields(self, ids: Sequence[str], names: Sequence[str]) -> list[list[bytes | None]]:
-        """These fields of each job, in the order of both; all None of a job that is gone."""
-        with translated_errors():
-            prefix = Job.redis_job_namespace_prefix
-            found = self._script([], [prefix, json.dumps(names), *ids])
-        return cast(list[list[bytes | None]], found)
 
 
 def payload_by_name(spec: QueueSpec, data: bytes | None) -> Mapping[str, Any]:

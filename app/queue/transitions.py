@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from redis import Redis
-from redis.exceptions import NoScriptError, OutOfMemoryError
+from redis.exceptions import NoScriptError
 from rq.job import Job
 
 from app.batches import batches
@@ -16,6 +15,7 @@ from app.logs import get_logger
 from app.queue.connection import translated_errors
 from app.queue.counts import LAG_BOUNDS_TEXT, UNKNOWN, Kind, Tally, encode_kinds, kind_of_data
 from app.queue.enqueuing import REFUSED, enqueue_arguments, outcome_of, resent
+from app.queue.job_fields import JobFields
 from app.queue.model import (
     MAX_BATCH,
     NOTHING,
@@ -68,6 +68,9 @@ class JobQueue:
         self.worker_name = worker_name
         self.tally = tally if tally is not None else Tally()
         self._keys = keys_of(spec, worker_name)
+        self._fields = JobFields(connection)
+        *_, self._by_session, self._idle, wake = self._keys
+        self._wake = wake + worker_name
         self._scripts = {name: connection.register_script(text) for name, text in SCRIPTS.items()}
 
     def of_worker(self, name: str) -> JobQueue:
@@ -118,12 +121,13 @@ class JobQueue:
                 outcomes.append(outcome)
         return outcomes
 
-    def claim(self, token: str, lease: float, most: int) -> list[Claimed]:
+    def claim(self, token: str, lease: float, most: int, *, waits: bool = False) -> list[Claimed]:
         """Take up to `most` queued jobs under one lease of `lease` seconds, named by `token`.
 
-        A worker that heard no answer asks again by the same token, and is given what it took.
+        A worker that heard no answer asks again by the same token, and is given what it took. One
+        that `waits` if there is none is woken when a job comes.
         """
-        found = self._run("claim", token, lease, most, self.worker_name)
+        found = self._run("claim", token, lease, most, self.worker_name, int(waits))
         return _claimed(found, token)
 
     def complete(self, token: str, ids: Sequence[str], kinds: Sequence[Kind] = ()) -> int:
@@ -222,47 +226,35 @@ class JobQueue:
 
     def statuses(self, ids: Sequence[str]) -> dict[str, str | None]:
         """Where each job is, in RQ's words; None if it is no longer in Redis."""
-        with translated_errors(), self.connection.pipeline(transaction=False) as pipeline:
-            for id in ids:
-                pipeline.hget(Job.redis_job_namespace_prefix + id, "status")
-            found = pipeline.execute()
-        return {
-            id: status.decode() if status else None for id, status in zip(ids, found, strict=True)
-        }
+        found = zip(ids, self._fields.read(ids, ["status"]), strict=True)
+        return {id: status.decode() if status else None for id, (status,) in found}
 
     def held_of(self, session_ids: Sequence[str]) -> dict[str, bytes]:
         """The jobs of sessions that are dead or scheduled: what each calls, by its id."""
         with translated_errors(), self.connection.pipeline(transaction=False) as pipeline:
             for session_id in session_ids:
-                pipeline.smembers(self._keys[-1] + session_id)
+                pipeline.smembers(self._by_session + session_id)
             found = pipeline.execute()
         return self.calls_of(sorted(id.decode() for ids in found for id in ids))
 
     def calls_of(self, ids: Sequence[str]) -> dict[str, bytes]:
         """What each job calls, by its id; those that are gone are left out."""
-        with translated_errors(), self.connection.pipeline(transaction=False) as pipeline:
-            for id in ids:
-                pipeline.hget(Job.redis_job_namespace_prefix + id, "data")
-            found = pipeline.execute()
-        return {id: data for id, data in zip(ids, found, strict=True) if data is not None}
+        found = zip(ids, self._fields.read(ids, ["data"]), strict=True)
+        return {id: data for id, (data,) in found if data is not None}
 
     def rewrite(self, id: str, data: bytes) -> bool:
         """Replace what a job calls. False if it is neither dead nor scheduled any more."""
         return bool(self._run("rewrite", id, data))
 
     def wait(self, seconds: int = WAIT) -> bool:
-        """Wait until a job is queued, for `seconds` at most; takes nothing.
+        """Wait for a job that wakes this worker, for `seconds` at most; takes none.
 
-        The head of the list is moved onto itself: a wait that changes no state, so a worker
-        may die in it.
+        Its last claim has said that it waits.
         """
         with translated_errors():
-            queue = self._keys[0]
-            try:
-                return self.connection.blmove(queue, queue, seconds, "LEFT", "LEFT") is not None
-            except OutOfMemoryError:
-                # A full Redis refuses even this, but not a claim, and claims are what empties it.
-                if self.connection.llen(queue):
-                    return True
-                time.sleep(seconds)
-                return False
+            return self.connection.blpop([self._wake], seconds) is not None
+
+    def stop_waiting(self) -> None:
+        """This worker is to be woken no more."""
+        with translated_errors():
+            self.connection.lrem(self._idle, 0, self.worker_name)

@@ -21,6 +21,8 @@ from tests.support.places import new, place
 from tests.support.replication import Pair, replicated
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
@@ -69,7 +71,9 @@ def test_an_idle_worker_waits_on_at_the_new_primary(pair: Pair) -> None:
 
     def wait() -> None:
         with open_redis(pair.name.url) as client:
-            woken.append(JobQueue(client, EVENTS).wait(4))
+            worker = JobQueue(client, EVENTS, "worker")
+            worker.claim("token", 60, 100, waits=True)
+            woken.append(worker.wait(4))
 
     def waits_at(url: str) -> bool:
         with open_redis(url) as client:

@@ -63,7 +63,7 @@ def dead(jobs: JobQueue, id: str = "evt_1") -> None:
     assert jobs.bury(job, "permanent_error", "Broken", "it broke")
 
 
-def test_our_keys_are_those_of_rq_but_for_the_last_three() -> None:
+def test_our_keys_are_those_of_rq_but_for_the_last_five() -> None:
     assert keys_of(EVENTS, "worker") == [
         "rq:queue:identity-events",
         "rq:queues",
@@ -77,6 +77,8 @@ def test_our_keys_are_those_of_rq_but_for_the_last_three() -> None:
         "identity:claim:worker",
         "identity:counts:events",
         "identity:by_session:events:",
+        "identity:idle:events",
+        "identity:wake:",
     ]
     assert Job.redis_job_namespace_prefix == "rq:job:"
 

@@ -66,11 +66,17 @@ def members(redis: Redis, registry: str) -> list[str]:
 
 
 def everything(redis: Redis) -> dict[bytes, tuple[bytes, int]]:
-    """Every key with its exact value and the moment it expires, but for what comes late.
+    """Every key with its exact value and the moment it expires, but for two kinds.
 
-    A web process of an earlier test counts its refusals up to a second after it refused.
+    A web process of an earlier test counts its refusals up to a second after it refused. And who
+    waits for a job tells of none.
     """
-    keys = sorted(set(cast(list[bytes], redis.keys())) - {b"identity:requests_refused"})
+    keys = [
+        key
+        for key in sorted(cast(list[bytes], redis.keys()))
+        if key != b"identity:requests_refused"
+        and not key.startswith((b"identity:idle:", b"identity:wake:"))
+    ]
     return {key: (cast(bytes, redis.dump(key)), redis.pexpiretime(cast(Any, key))) for key in keys}
 
 

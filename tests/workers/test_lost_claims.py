@@ -31,9 +31,9 @@ class Deaf(JobQueue):
         self.claims = 0
         self._lost = lost
 
-    def claim(self, token: str, lease: float, most: int) -> Any:
+    def claim(self, token: str, lease: float, most: int, *, waits: bool = False) -> Any:
         self.claims += 1
-        found = super().claim(token, lease, most)
+        found = super().claim(token, lease, most, waits=waits)
         if self.claims in self._lost:
             raise QueueUnavailable("the answer was lost")
         return found

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from redis import Redis
 from rq.suspension import resume, suspend
 
@@ -38,6 +39,17 @@ def test_a_worker_is_busy_while_it_works(jobs: JobQueue, redis: Redis) -> None:
     states: list[str] = []
     worker_of(redis, Runs(lambda job: states.append(registered(redis)[0].get_state()))).run_once()
     assert states == ["busy"]
+
+
+def test_a_worker_is_idle_when_it_finds_no_more_work(
+    jobs: JobQueue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enqueue(jobs, "evt_1")
+    worker = impatient(worker_of(redis, Runs()))
+    worker.run_once()
+    monkeypatch.setattr(worker, "set_state", None)  # it takes no call of its own
+    worker.run_once()
+    assert registered(redis)[0].get_state() == "idle"
 
 
 def test_rq_info_shows_the_worker_and_its_queue(
