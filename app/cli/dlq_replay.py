@@ -75,7 +75,10 @@ def replay(
         run = Replay(stores.queue(chosen), stores.ledger, deferred=deferred, rate=rate)
         about = target_of(ids, selection)
         with audited(stores, "replay", queue=chosen, deferred=deferred or None, **about) as entry:
-            complete = _replay(run, letters, total)
+            every = not deferred and not ids and selection == Selection()
+            # Nobody asks what is in them: reading them took 7 % of the time.
+            all_ids = stores.dead_letters(chosen).ids()
+            complete = _replay(run, all_ids if every else (job.id for job in letters), total)
             result = run.so_far
             entry.result = f"done: {replay_summary(result, chosen)}"
     click.echo(json.dumps(asdict(result)) if as_json else replay_summary(result, chosen))
@@ -83,7 +86,7 @@ def replay(
         raise SystemExit(1)
 
 
-def _replay(run: Replay, letters: Iterator[FailedJob], total: int | None) -> bool:
+def _replay(run: Replay, ids: Iterator[str], total: int | None) -> bool:
     """Replay with progress on standard error. False if it was interrupted, or no worker runs."""
     try:
         with progress_bar("Replaying", total) as bar:
@@ -93,7 +96,7 @@ def _replay(run: Replay, letters: Iterator[FailedJob], total: int | None) -> boo
                 bar.update(f"{ended} ended of {so_far.replayed} put back", ended, total)
 
             run.report = report
-            run.run(letters)
+            run.run(ids)
     except KeyboardInterrupt:
         click.echo("Broken off: what was put back goes on. Run it again for the rest.", err=True)
         return False

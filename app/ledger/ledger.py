@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import Engine, Select, Update, text
+from sqlalchemy import Engine, Update, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.change import Policy
@@ -17,8 +17,10 @@ from app.domain.standing import ReferenceKey, Standing
 from app.ledger import apply, rows, statements
 from app.ledger import effect_statements as outbox
 from app.ledger.apply_statements import APPLY
+from app.ledger.bulk import Query
 from app.ledger.cursors import Cursors
 from app.ledger.engine import for_pipelines, for_reading, translate, translates_errors
+from app.ledger.known_events import KNOWN_EVENTS
 from app.ledger.loading import Transaction, references_of
 from app.ledger.notification_log import NotificationLog
 from app.ledger.orphans import Orphans
@@ -47,6 +49,7 @@ class Ledger:
         self._reading = for_reading(engine)
         self._pipelining = for_pipelines(engine)
         self._bulk = APPLY[engine.dialect.name]
+        self._known_events = KNOWN_EVENTS[engine.dialect.name]
         self.cursors = Cursors(engine)
         self.notifications = NotificationLog(engine)
         self.orphans = Orphans(engine)
@@ -72,8 +75,8 @@ class Ledger:
         event_ids = [one.event_id for one in observations if one.event_id]
         keys = {one.key for one in observations}
         with self._reading.connect() as connection:
-            applied = connection.execute(statements.HAS_EVENTS, {"ids": event_ids}).scalars()
-            events = frozenset(applied)
+            applied = self._known_events.has_events.read(connection, {"ids": event_ids})
+            events = frozenset(id for (id,) in applied)
             read = self._bulk.read_sessions
             found = read.read(connection, {"keys": [], "ids": [key.id for key in keys]})
             observed = [one for one in rows.sessions_of(found) if one.key in keys]
@@ -153,23 +156,23 @@ class Ledger:
     @translates_errors
     def has_events(self, ids: Collection[str]) -> set[str]:
         """Those of the events that have been applied."""
-        return self._ids(statements.HAS_EVENTS, ids)
+        return self._ids(self._known_events.has_events, ids)
 
     @translates_errors
     def changed_by(self, event_ids: Collection[str]) -> set[str]:
         """Those of the events that have changed a standing."""
-        return self._ids(statements.CHANGED_BY, event_ids)
+        return self._ids(self._known_events.changed_by, event_ids)
 
     @translates_errors
     def discarded(self, event_ids: Collection[str]) -> set[str]:
         """Those of the events that an operator has removed for good."""
-        return self._ids(statements.DISCARDED, event_ids)
+        return self._ids(self._known_events.discarded, event_ids)
 
-    def _ids(self, statement: Select[str], ids: Collection[str]) -> set[str]:
+    def _ids(self, query: Query, ids: Collection[str]) -> set[str]:
         if not ids:
             return set()
         with self._reading.connect() as connection:
-            return set(connection.execute(statement, {"ids": list(ids)}).scalars())
+            return {id for (id,) in query.read(connection, {"ids": [*ids]})}
 
     @translates_errors
     def read_session(self, key: SessionKey) -> Session | None:

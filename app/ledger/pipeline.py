@@ -114,7 +114,8 @@ def _execute(cursor: Any, statement: str, parameters: Any, context: ExecutionCon
     except (psycopg.Error, JobTimeoutException) as error:
         raise _first(error) from None
     for answer, one in answered:
-        if one.description is not None:
+        # Not `description`, which makes an object for each column.
+        if one.pgresult.nfields:
             answer.rows = one.fetchall()
     return True
 

@@ -195,13 +195,6 @@ NEWEST_TIMELINE = (
     .limit(bindparam("lines"))
 )
 
-HAS_EVENTS = select(events.c.id).where(events.c.id.in_(bindparam("ids", expanding=True)))
-CHANGED_BY = select(timeline.c.event_id).where(
-    timeline.c.event_id.in_(bindparam("ids", expanding=True)), timeline.c.cause != "discarded"
-)
-DISCARDED = select(timeline.c.event_id).where(
-    timeline.c.event_id.in_(bindparam("ids", expanding=True)), timeline.c.cause == "discarded"
-)
 REFERENCE_OF = select(sessions.c.reference, sessions.c.purpose).where(THIS_SESSION)
 
 

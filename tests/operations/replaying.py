@@ -50,7 +50,7 @@ def main(url: str, database: str) -> None:
     redis = open_redis(url)
     run = Replay(JobQueue(redis, EVENTS), Ledger(open_engine(database)), report=report)
     began = time.monotonic()
-    run.run(DeadLetters(redis, EVENTS))
+    run.run(DeadLetters(redis, EVENTS).ids())
     seconds = time.monotonic() - began
     workers.terminate()
     told = {"seconds": seconds, "kilobytes": held, "unchanged": run.so_far.unchanged}

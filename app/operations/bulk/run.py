@@ -167,7 +167,7 @@ class Carrier:
             return
         run = Replay(queue, ledger, now=self._now, clock=self._clock, sleep=self._sleep)
         try:
-            run.run(chunk.letters)
+            run.run([letter.id for letter in chunk.letters])
         except (_Stopped, _Left):  # while it waited for outcomes: all of the chunk is back
             self._record(run.so_far, chunk)
             raise

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 
 from app.batches import batches
 from app.ledger.ledger import Ledger
-from app.operations.dlq.selection import FailedJob
 from app.queue.model import EFFECTS, EVENTS
 from app.queue.transitions import JobQueue
 
 # Letters put back in one round trip, and letters that may wait for their outcome at once.
 BATCH_SIZE = 100
 MAX_OUTSTANDING = 1_000
-# Seconds between checks of what is outstanding.
-POLL_INTERVAL = 0.2
+# Seconds between checks of what is outstanding: less than workers need for MAX_OUTSTANDING, and
+# long enough that each check finds many outcomes.
+POLL_INTERVAL = 0.1
 # Seconds without any outcome after which no worker seems to run.
 STALL_TIMEOUT = 60.0
+# Where a job is that has no outcome yet, in RQ's words.
+WITHOUT_OUTCOME = {"queued", "started"}
 
 
 @dataclass
@@ -62,18 +64,18 @@ class Replay:
         self._now = now
         self._clock = clock
         self._sleep = sleep
-        self._outstanding: set[str] = set()
+        self._outstanding: dict[str, None] = {}  # as a set that keeps their order
         self._known: set[str] = set()  # those of them that the ledger had before
         self._unanswered: list[str] = []  # those that are being put back
 
-    def run(self, letters: Iterable[FailedJob]) -> ReplayProgress:
-        """Put the letters back and wait for their outcomes.
+    def run(self, ids: Iterable[str]) -> ReplayProgress:
+        """Put the letters of these ids back and wait for their outcomes.
 
         After any exception, `so_far` holds what was reached.
         """
         self._ledger.ping()  # if the ledger is away, nothing is put back
         try:
-            self._put_back(letters)
+            self._put_back(ids)
         except KeyboardInterrupt:
             self._count_unanswered()
             raise
@@ -81,10 +83,10 @@ class Replay:
             self.so_far.waiting = len(self._outstanding)
         return self.so_far
 
-    def _put_back(self, letters: Iterable[FailedJob]) -> None:
+    def _put_back(self, ids: Iterable[str]) -> None:
         due = self._clock()
         size = BATCH_SIZE if self._rate is None else max(1, min(BATCH_SIZE, int(self._rate)))
-        for batch in batches((letter.id for letter in letters), size):
+        for batch in batches(ids, size):
             self._wait_until_at_most(MAX_OUTSTANDING - len(batch))
             if self.so_far.stalled:
                 return
@@ -99,7 +101,7 @@ class Replay:
             self._known |= self._ledger.has_events(found)
             self._unanswered = found
             self.so_far.replayed += self._put_back_batch(found)
-            self._outstanding.update(found)
+            self._outstanding.update(dict.fromkeys(found))
             self._unanswered = []
             self.report(self.so_far)
         self._wait_until_at_most(0)
@@ -115,8 +117,8 @@ class Replay:
     def _count_unanswered(self) -> None:
         """A call that was broken off may have put its letters back: Redis knows."""
         statuses = self._queue.statuses(self._unanswered)
-        back = {id for id, status in statuses.items() if status != self._from} - self._outstanding
-        self.so_far.replayed += len(back)
+        back = {id: None for id, status in statuses.items() if status != self._from}
+        self.so_far.replayed += len(back.keys() - self._outstanding.keys())
         self._outstanding |= back
 
     def _wait_until_at_most(self, outstanding: int) -> None:
@@ -125,16 +127,17 @@ class Replay:
             if self._count_outcomes():
                 last_outcome = self._clock()
                 self.report(self.so_far)
+                if len(self._outstanding) <= outstanding:
+                    return
             elif self._clock() - last_outcome > STALL_TIMEOUT:
                 self.so_far.stalled = True
                 return
-            else:
-                self._sleep(POLL_INTERVAL)
+            self._sleep(POLL_INTERVAL)
 
     def _count_outcomes(self) -> int:
         """Count the new outcomes; returns how many there are."""
-        statuses = self._queue.statuses(sorted(self._outstanding))
-        ended = {id for id, status in statuses.items() if status not in ("queued", "started")}
+        statuses = self._begun()
+        ended = {id for id, status in statuses.items() if status not in WITHOUT_OUTCOME}
         # A completed job expires after an hour; its status is then None.
         finished = {id for id in ended if statuses[id] in ("finished", None)}
         events = self._queue.spec.name == EVENTS.name
@@ -143,6 +146,25 @@ class Replay:
         self.so_far.unchanged += len(finished - changed)
         self.so_far.failed_again += sum(statuses[id] == "failed" for id in ended)
         self.so_far.deferred += sum(statuses[id] == "scheduled" for id in ended)
-        self._outstanding -= ended
+        for id in ended:
+            del self._outstanding[id]
         self._known -= ended
         return len(ended)
+
+    def _begun(self) -> dict[str, str | None]:
+        """Where those are that may have an outcome: workers take first what was put back first.
+
+        Behind a batch that is all queued, none has one. Where some before a batch have ended and
+        none of it has, those behind it are left to the next look.
+        """
+        statuses: dict[str, str | None] = {}
+        some_ended = False
+        for batch in batches(self._outstanding, BATCH_SIZE):
+            found = self._queue.statuses(batch)
+            statuses |= found
+            places = set(found.values())
+            ended = not places <= WITHOUT_OUTCOME
+            if places == {"queued"} or (some_ended and not ended):
+                break
+            some_ended |= ended
+        return statuses

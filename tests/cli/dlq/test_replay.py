@@ -10,6 +10,7 @@ import pytest
 from app.cli import dlq_replay
 from app.domain.errors import QueueUnavailable
 from app.operations.dlq import replay as replay_module
+from app.queue.dead_letters import DeadLetters
 from tests.cli.dlq.letters import bury_five
 from tests.support.cli import Run
 from tests.support.deployment import Deployment, letter
@@ -40,6 +41,15 @@ def test_replay_by_filters_puts_back_what_they_mean(
     bury_five(working)
     assert run("replay", *filters.split()).code == 0
     assert working.dead == set(left.split())
+
+
+def test_replay_of_all_reads_no_letter(
+    working: Deployment, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bury_five(working)
+    monkeypatch.delattr(DeadLetters, "_read")
+    assert run("replay").code == 0
+    assert working.dead == set()
 
 
 def test_replay_reports_applied_unchanged_and_failed_again_and_exits_with_1_for_the_last(

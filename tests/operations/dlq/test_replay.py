@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 
@@ -54,7 +55,7 @@ def completing(deployment: Deployment) -> Callable[[], None]:
 
 def replay(deployment: Deployment, rate: float | None = None) -> ReplayProgress:
     """What comes of replaying all."""
-    return replaying(deployment, rate)[0].run(deployment.letters)
+    return replaying(deployment, rate)[0].run(deployment.letters.ids())
 
 
 def test_the_outcome_of_each_letter_is_reported(deployment: Deployment) -> None:
@@ -94,7 +95,74 @@ def test_a_letter_with_a_transient_failure_is_reported_as_tried_again_later(
 
     worker._run_calls = raises
     time.meanwhile = worker.run_once
-    assert run.run(deployment.letters) == ReplayProgress(replayed=1, deferred=1)
+    assert run.run(deployment.letters.ids()) == ReplayProgress(replayed=1, deferred=1)
+
+
+def test_outcomes_behind_letters_that_a_slow_worker_holds_are_counted(
+    deployment: Deployment,
+) -> None:
+    deployment.bury(*[letter(f"evt_{n}") for n in range(150)])
+    told: list[int] = []
+    slow: list[str] = []
+
+    def work() -> None:
+        if slow:
+            deployment.events.complete("slow", slow)
+            return
+        slow.extend(job.id for job in deployment.events.claim("slow", 60, 100))
+        completing(deployment)()
+
+    time = Time(work)
+    run = Replay(
+        deployment.events,
+        deployment.ledger,
+        clock=time,
+        sleep=time.sleep,
+        report=lambda so_far: told.append(so_far.unchanged),
+    )
+    assert run.run(deployment.letters.ids()) == ReplayProgress(replayed=150, unchanged=150)
+    assert told[-2:] == [50, 150]
+
+
+def asked_of(deployment: Deployment, work: Callable[[], None]) -> list[int]:
+    """Of how many jobs a replay of all letters asks, call by call, while a worker does `work`."""
+    statuses, asked = deployment.events.statuses, list[int]()
+
+    def count(ids: Sequence[str]) -> dict[str, str | None]:
+        asked.append(len(ids))
+        return statuses(ids)
+
+    time = Time(work)
+    with patch.object(deployment.events, "statuses", count):
+        Replay(deployment.events, deployment.ledger, clock=time, sleep=time.sleep).run(
+            deployment.letters.ids()
+        )
+    return asked
+
+
+def test_of_letters_that_wait_behind_others_nothing_is_asked(deployment: Deployment) -> None:
+    deployment.bury(*[letter(f"evt_{n}") for n in range(300)])
+    put_back, first_look, second_look = [100] * 3, [100], [100] * 3
+    asked = asked_of(deployment, completing(deployment))
+    assert asked == put_back + first_look + second_look
+
+
+def test_behind_letters_that_are_worked_on_none_is_asked_of_while_others_end(
+    deployment: Deployment,
+) -> None:
+    deployment.bury(*[letter(f"evt_{n}") for n in range(400)])
+    events, held = deployment.events, list[str]()
+
+    def work() -> None:
+        """Two batches at a time: the first ends, the second at the next turn."""
+        events.complete("second", held)
+        events.complete("first", [job.id for job in events.claim("first", 60, 100)])
+        held[:] = [job.id for job in events.claim("second", 60, 100)]
+
+    put_back, all_queued = [100] * 4, [100]
+    one_ended, two_ended, last_ended = [100] * 2, [100] * 3, [100]
+    asked = asked_of(deployment, work)
+    assert asked == put_back + all_queued + one_ended + two_ended + last_ended
 
 
 def test_a_replayed_effect_is_pending_in_the_ledger_before_a_worker_can_have_it(
@@ -112,13 +180,13 @@ def test_a_replayed_effect_is_pending_in_the_ledger_before_a_worker_can_have_it(
 
     time = Time(meanwhile)
     run = Replay(effects, ledger, clock=time, sleep=time.sleep)
-    run.run(deployment.stores.dead_letters("effects"))
+    run.run(deployment.stores.dead_letters("effects").ids())
     assert seen[0] == "pending"
 
 
 def test_effects_are_done_or_not_and_change_no_standing(deployment: Deployment) -> None:
     deployment.bury_effect()
-    letters = deployment.stores.dead_letters("effects")
+    letters = deployment.stores.dead_letters("effects").ids()
     effects = deployment.stores.effects
 
     def work() -> None:
@@ -138,7 +206,7 @@ def test_the_rate_is_never_exceeded(deployment: Deployment, rate: float) -> None
     run, time = replaying(deployment, rate)
     time.meanwhile = completing(deployment)
     run.report = lambda so_far: put_back.append((time.now, so_far.replayed))
-    run.run(deployment.letters)
+    run.run(deployment.letters.ids())
     # At any moment no more than the rate allows, but for what a first second brings at once.
     assert all(count <= rate * at + max(1, rate) for at, count in put_back)
     assert time.now >= (number - max(1, rate)) / rate
@@ -149,7 +217,7 @@ def test_a_rate_is_not_a_wait_for_each_letter(deployment: Deployment) -> None:
     deployment.bury(*(letter(f"evt_{n}") for n in range(100)))
     run, time = replaying(deployment, 100)
     time.meanwhile = completing(deployment)
-    run.run(deployment.letters)
+    run.run(deployment.letters.ids())
     assert time.now < 3
 
 
@@ -163,7 +231,7 @@ def test_time_lost_to_slow_workers_is_not_made_up_for(
     time.meanwhile = lambda: work() if time.now > 30 else None
     late: list[tuple[float, int]] = []
     run.report = lambda so_far: late.append((time.now - 30, so_far.replayed - 10))
-    assert run.run(deployment.letters).replayed == 60
+    assert run.run(deployment.letters.ids()).replayed == 60
     assert all(count <= 10 * at + 10 for at, count in late if at > 0)
 
 
@@ -173,7 +241,7 @@ def test_progress_is_reported_while_the_rate_holds_it_back(deployment: Deploymen
     time.meanwhile = completing(deployment)
     ended: list[int] = []
     run.report = lambda so_far: ended.append(so_far.unchanged)
-    run.run(deployment.letters)
+    run.run(deployment.letters.ids())
     assert ended[:5] == [0, 0, 1, 2, 3]
 
 
@@ -192,7 +260,7 @@ def test_no_more_than_a_thousand_are_under_way_at_once(
         most = max(most, counts(deployment.events)["queued"])
 
     run.report = report
-    assert run.run(deployment.letters).replayed == 100
+    assert run.run(deployment.letters.ids()).replayed == 100
     assert 10 <= most <= 30
 
 
@@ -204,7 +272,7 @@ def test_without_a_worker_the_rest_is_left_dead(
     deployment.bury(*(letter(f"evt_{n}") for n in range(50)))
     time = Time()
     found = Replay(deployment.events, deployment.ledger, clock=time, sleep=time.sleep).run(
-        deployment.letters
+        deployment.letters.ids()
     )
     assert found == ReplayProgress(replayed=20, waiting=20, stalled=True)
     assert len(deployment.dead) == 30
@@ -223,13 +291,15 @@ def test_a_worker_that_is_slow_is_waited_for(deployment: Deployment) -> None:
                 events.complete("slow", [job.id])
 
     time.meanwhile = slow
-    found = Replay(events, deployment.ledger, clock=time, sleep=time.sleep).run(deployment.letters)
+    found = Replay(events, deployment.ledger, clock=time, sleep=time.sleep).run(
+        deployment.letters.ids()
+    )
     assert (found.replayed, found.unchanged, found.stalled) == (3, 3, False)
 
 
 def test_what_someone_else_has_taken_meanwhile_is_not_counted(deployment: Deployment) -> None:
     deployment.bury(*(letter(f"evt_{n}", reference=f"user-{n}") for n in (1, 2, 3)))
-    letters = list(deployment.letters)
+    letters = list(deployment.letters.ids())
     deployment.events.discard(["evt_1"])
     deployment.events.replay(["evt_2"])
     run, _ = replaying(deployment)
@@ -250,7 +320,7 @@ def test_interrupted_it_says_how_far_it_came_and_the_next_run_takes_the_rest(
 
     time.meanwhile = break_off
     with pytest.raises(KeyboardInterrupt):
-        run.run(deployment.letters)
+        run.run(deployment.letters.ids())
     assert run.so_far == ReplayProgress(replayed=10, waiting=10)
     assert len(deployment.dead) == 20
     assert len(queued(deployment.redis)) == 10
@@ -267,14 +337,14 @@ def test_a_letter_that_dies_again_is_not_replayed_again_by_the_same_run(
     monkeypatch.setattr("app.queue.registry.PAGE", 2)
     deployment.bury(*(replace(letter(f"evt_{n}"), payload={"n": n}) for n in range(7)))
     run, _ = replaying(deployment, 1)
-    assert run.run(deployment.letters) == ReplayProgress(replayed=7, failed_again=7)
+    assert run.run(deployment.letters.ids()) == ReplayProgress(replayed=7, failed_again=7)
 
 
 def test_if_the_ledger_is_away_nothing_is_put_back(deployment: Deployment) -> None:
     deployment.bury(letter("evt_1"))
     away = Ledger(open_engine("sqlite:////nowhere/at/all.db"))
     with pytest.raises((Transient, Permanent), match="SQLITE_CANTOPEN"):
-        Replay(deployment.events, away).run(deployment.letters)
+        Replay(deployment.events, away).run(deployment.letters.ids())
     assert deployment.dead == {"evt_1"}
 
 
@@ -291,6 +361,6 @@ def test_ctrl_c_before_the_answer_to_what_was_put_back_counts_it(
     monkeypatch.setattr(deployment.events, "replay", broken_off)
     run, _ = replaying(deployment, rate=2)
     with pytest.raises(KeyboardInterrupt):
-        run.run(deployment.letters)
+        run.run(deployment.letters.ids())
     assert len(queued(deployment.redis)) == 2
     assert (run.so_far.replayed, run.so_far.waiting) == (2, 2)
