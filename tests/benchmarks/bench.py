@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +58,24 @@ def cpu_now(own: Iterable[Process], store: Valkey, database: Database | None = N
     """Of the contestant's processes, Valkey and the database."""
     used = sum(process.cpu() for process in own)
     return Cpu(used, store.process.cpu(), database.cpu() if database else 0.0)
+
+
+def drained(
+    left: Callable[[], int],
+    events: int,
+    cpu: Callable[[], Cpu],
+    limit: float,
+    workers: Sequence[Process],
+) -> dict[str, float]:
+    """Rate and CPU until so many events are done, `limit` seconds at most; `left` still are not.
+
+    The clock begins once the first event is done: a worker's start is no part of it.
+    """
+    wait_until(lambda: left() < events, START_WITHIN, "first event", workers)
+    before, began, first = cpu(), time.monotonic(), left()
+    wait_until(lambda: left() == 0, limit, "last event", workers)
+    took = time.monotonic() - began
+    return {"per_second": first / took, **cpu().per_event(before, first)}
 
 
 @dataclass

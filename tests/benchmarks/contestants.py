@@ -89,9 +89,10 @@ def _uvicorn(application: str, site: Site, http: str) -> Command:
 
 
 class Bare(Contestant):
-    """An endpoint that makes one HMAC and one RPUSH and checks nothing. It has no worker.
+    """An endpoint that makes one HMAC and one RPUSH, and a worker that makes one INSERT.
 
-    Its requests are parsed by h11, as by uvicorn where nothing else was installed.
+    Neither checks anything. Requests are parsed by h11, as by uvicorn where nothing else was
+    installed.
     """
 
     name = "bare"
@@ -102,12 +103,13 @@ class Bare(Contestant):
         return _uvicorn(f"{PEERS}.bare:app", site, self.http)
 
     def workers(self, site: Site, count: int) -> list[Command]:
-        """None."""
-        raise NotImplementedError
+        """So many processes; they know PostgreSQL alone."""
+        worker = f"{PEERS}.bare_worker"
+        return [Command.python("-m", worker, environment=site.environment)] * count
 
     def migrate(self, site: Site) -> Command:
-        """Nothing to create."""
-        raise NotImplementedError
+        """Creates the table."""
+        return Command.python("-m", f"{PEERS}.bare_worker", "migrate", environment=site.environment)
 
     def pending(self, redis: Redis) -> int:
         """All that came."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
-from tests.benchmarks.bench import Bench, cpu_now
+from tests.benchmarks.bench import Bench, cpu_now, drained
 from tests.benchmarks.contestants import Contestant, rotated
 from tests.benchmarks.databases import Databases, temporary
-from tests.benchmarks.processes import START_WITHIN, Failed, wait_until
+from tests.benchmarks.processes import START_WITHIN, Failed
 from tests.benchmarks.stripe_events import LIFE, lives
 
 # An event takes a tenth of it where a machine is very slow.
@@ -16,7 +15,7 @@ SECONDS_PER_EVENT = 0.1
 
 
 class Drain:
-    """The clock begins once the first event is done: a worker's start is no part of it."""
+    """Each contestant's workers, on a queue that its own web process has filled."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
@@ -54,16 +53,13 @@ class Drain:
             temporary(kind, bench.template(contestant, kind)) as database,
             bench.workers(contestant, store, database, workers) as processes,
         ):
-
-            def left() -> int:
-                return contestant.pending(store.client)
-
-            wait_until(lambda: left() < events, START_WITHIN, "first event", processes)
-            before, began, first = cpu_now(processes, store, database), time.monotonic(), left()
-            limit = START_WITHIN + events * SECONDS_PER_EVENT
-            wait_until(lambda: left() == 0, limit, "last event", processes)
-            took = time.monotonic() - began
-            after = cpu_now(processes, store, database)
+            metrics = drained(
+                lambda: contestant.pending(store.client),
+                events,
+                lambda: cpu_now(processes, store, database),
+                START_WITHIN + events * SECONDS_PER_EVENT,
+                processes,
+            )
             done = contestant.done(store.client, database)
             if done != events:
                 raise Failed(f"{contestant.name} applied {done} of {events}")
@@ -73,6 +69,5 @@ class Drain:
                 f"{kind.name}, {workers} worker{'s' * (workers > 1)}",
                 contestant.name,
                 "celery",
-                per_second=first / took,
-                **after.per_event(before, first),
+                **metrics,
             )

@@ -9,6 +9,7 @@ from tests.benchmarks.bench import Bench, Cpu, cpu_now
 from tests.benchmarks.client import deliver_all
 from tests.benchmarks.databases import Database, PostgresDatabase, temporary
 from tests.benchmarks.processes import START_WITHIN, Failed, Process, wait_until
+from tests.benchmarks.product import Product
 from tests.benchmarks.stripe_events import deliveries, openings
 from tests.benchmarks.valkey import Valkey
 
@@ -41,6 +42,7 @@ class Growth:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
+        assert isinstance(bench.contestants.product, Product)
         self._product = bench.contestants.product
         self._prepared: dict[int, Prepared] = {}
 
@@ -113,13 +115,15 @@ class Growth:
             self._add(number, "growth", "apply from a queue", f"{size:,} queued", **cpu)
 
     def _measure_ledger(self, number: int, size: int) -> None:
-        bench, prepared = self._bench, self._prepared[size]
+        bench, product, prepared = self._bench, self._product, self._prepared[size]
         for whose, events in prepared.events.items():
             with (
                 bench.valkey(seed=events) as store,
                 temporary(bench.postgres, prepared.ledger) as database,
             ):
-                waiting = self._product.pending(store.client)
+                # The count would be of what made the ledger, not of the events measured.
+                product.put_off_count(store.client)
+                waiting = product.pending(store.client)
                 cpu = self._work(store, database, waiting - WARM_UP)
             case = f"apply to a ledger, {whose}"
             self._add(number, "growth", case, f"{size:,} references", **cpu)

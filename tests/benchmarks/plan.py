@@ -54,6 +54,6 @@ QUICK = Plan(
     latency=((50, 0.6),),
     growth_sizes=(800, 1_200),
     growth_events=800,
-    dead_letters=60,
+    dead_letters=1_000,  # fewer would all be done before the first look
     missed_sessions=60,
 )
