@@ -16,6 +16,7 @@ from tests.e2e.parts import WITHIN, Product
 from tests.notifications.receiver import Receiver
 from tests.sandbox.processes import ROOT
 from tests.support.waiting import eventually
+from workers.clock import EFFECT_GRACE, EFFECTS_INTERVAL
 
 DAY = 86400
 FOR_EACH = 0.1  # seconds more for each reference: a recheck is a call to Stripe
@@ -59,9 +60,13 @@ def disagreeing(product: Product) -> list[Comparison]:
 
 
 def await_agreement(product: Product) -> None:
-    """Ties, two statuses of one second, are completed by rechecks some seconds later."""
+    """Ties, two statuses of one second, are completed by rechecks some seconds later.
+
+    One that was lost with Redis is enqueued again by the clock, which gives its process time to.
+    """
     product.await_quiet()
-    deadline = time.monotonic() + WITHIN + FOR_EACH * len(product.sandbox.truth())
+    patience = WITHIN + EFFECT_GRACE + EFFECTS_INTERVAL
+    deadline = time.monotonic() + patience + FOR_EACH * len(product.sandbox.truth())
     while (found := disagreeing(product)) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert found == []

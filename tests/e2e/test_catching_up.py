@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -22,6 +23,7 @@ from tests.e2e.catching_up import (
 )
 from tests.e2e.parts import WITHIN, Product, running
 from tests.support.waiting import eventually
+from workers.worker import LOOK_AT_SUSPENSION
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 def wipe_redis_in_the_middle(product: Product, deliveries: int) -> None:
     """Scenarios with so many deliveries or more; the first half of them is queued, and lost."""
     suspend(product.redis)  # else the workers may have emptied the queue by then
+    time.sleep(LOOK_AT_SUSPENSION)  # whoever is woken from now on looks first
     chosen = scenarios(deliveries // 3, seed=11)
     with ThreadPoolExecutor(1) as pool:
         under_way = pool.submit(run_all, product, chosen)

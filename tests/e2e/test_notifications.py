@@ -192,6 +192,7 @@ def test_every_change_arrives_in_order_while_workers_are_killed_and_the_receiver
             assert receiver.most_at_once <= WORKERS + sum(rig.kills.values())
 
 
+@pytest.mark.slow
 def test_several_workers_keep_the_order_of_a_reference_at_a_slow_receiver(tmp_path: Path) -> None:
     draw = random.Random(5)
     with receiving() as receiver:

@@ -17,6 +17,8 @@ from tests.e2e.parts import SECRETS, Product, running
 from tests.support.npm import install
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 NODE = Path(__file__).with_name("node")
 PAGE = Path(__file__).parents[2] / "docs/how-to/sessions.md"
 

@@ -16,11 +16,12 @@ from tests.support.waiting import eventually
 
 # Heroku kills after 30.
 GONE_WITHIN = 25
-DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+DATABASES = ["sqlite", "postgresql"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_url", DATABASES, indirect=True)
-@pytest.mark.parametrize("web_processes", ["1", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("web_processes", ["1", "2"])
 def test_a_deploy_under_load_loses_nothing_and_everyone_leaves_in_time(
     make_rig: MakeRig, web_processes: str
 ) -> None:

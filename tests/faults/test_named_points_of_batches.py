@@ -10,7 +10,10 @@ from app.queue.model import EVENTS
 from tests.faults.scene import AFTER_LEASE, AT_ONCE, DATABASES, Scene, failed_attempt
 from tests.faults.traffic import opening
 
-pytestmark = pytest.mark.parametrize("database_url", DATABASES, indirect=True)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.parametrize("database_url", DATABASES, indirect=True),
+]
 
 USERS = 5
 

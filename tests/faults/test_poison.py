@@ -25,7 +25,7 @@ TIME_LIMIT = 1
 # Seconds that two cores, which others use as well, may add to any of what is measured here.
 NOISE = 1.5
 OTHERS = 30
-DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+DATABASES = ["sqlite", "postgresql"]
 
 
 @dataclass
@@ -93,6 +93,7 @@ def test_an_event_whose_handler_raises_is_buried_at_once(make_rig: MakeRig) -> N
     assert course.others_within < NOISE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_url", DATABASES, indirect=True)
 def test_an_event_that_hangs_is_timed_out_and_holds_nobody_up_for_longer(
     make_rig: MakeRig, database_url: str
@@ -112,6 +113,7 @@ def test_an_event_that_exhausts_memory_is_buried_at_once(make_rig: MakeRig) -> N
     assert course.others_within < NOISE
 
 
+@pytest.mark.slow
 def test_an_event_that_kills_its_worker_is_buried_the_third_time(make_rig: MakeRig) -> None:
     """Each time the clock finds it when the lease ends. After the first it runs alone, so that no
     other is blamed; those claimed with it wait for the lease once."""

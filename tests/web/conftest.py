@@ -38,11 +38,14 @@ def environment(valkey: Valkey, database_url: str) -> dict[str, str]:
     return settings_of(valkey.url, database_url)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def application(
     valkey: Valkey, migrated: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TestClient]:
-    """The application for the tests that look at nothing in the ledger."""
+    """The application for the tests of a file that look at nothing in the ledger.
+
+    It ends with them: its lines about refusals, one a second, are in no later test's output.
+    """
     ledger = shutil.copy(migrated, tmp_path_factory.mktemp("application") / "ledger.db")
     settings = Settings.from_environment(settings_of(valkey.url, f"sqlite:///{ledger}"))
     with TestClient(create_app(settings), follow_redirects=False) as client:

@@ -24,6 +24,8 @@ from workers.clock import Clock
 from workers.context import Context
 from workers.worker import Worker
 
+pytestmark = pytest.mark.slow
+
 MINUTES = 5
 EVENTS = ["waiting for Redis", *["still waiting for Redis"] * MINUTES, "Redis is back"]
 

@@ -171,6 +171,7 @@ def test_an_event_is_applied_and_a_stop_leaves_nothing_behind(
     assert registered(redis) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redis_is", ["there", "away"])
 def test_no_process_outlives_a_supervisor_that_was_killed(
     tmp_path: Path, database_url: str, redis_is: str
@@ -185,6 +186,7 @@ def test_no_process_outlives_a_supervisor_that_was_killed(
         eventually(lambda: not any(lives(pid) for pid in pids), 20)
 
 
+@pytest.mark.slow
 def test_a_worker_that_starts_before_redis_waits_for_it(tmp_path: Path, database_url: str) -> None:
     private = Valkey(tmp_path / "valkey", port=free_port())
     with working(private.url, database_url) as told:
@@ -196,6 +198,7 @@ def test_a_worker_that_starts_before_redis_waits_for_it(tmp_path: Path, database
             assert told.ended(30) == 0
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_in_its_work_loses_nothing(
     redis: Redis, valkey: Valkey, database_url: str
 ) -> None:

@@ -44,7 +44,7 @@ def test_an_idle_worker_holds_nothing_that_its_death_could_lose(
 def test_a_signal_lets_the_job_at_hand_finish_and_gives_the_rest_back(
     jobs: JobQueue, redis: Redis, valkey: Valkey, signals: list[signal.Signals]
 ) -> None:
-    enqueue(jobs, "evt_1", "evt_2", "evt_3", seconds=1)
+    enqueue(jobs, "evt_1", "evt_2", "evt_3", seconds=0.5)
     with working(valkey.url) as told:
         told.await_line("begin evt_1")
         for each in signals:
@@ -63,7 +63,7 @@ def test_a_signal_lets_the_job_at_hand_finish_and_gives_the_rest_back(
 def test_rqs_shutdown_command_stops_the_worker(
     jobs: JobQueue, redis: Redis, valkey: Valkey
 ) -> None:
-    enqueue(jobs, "evt_1", "evt_2", seconds=1)
+    enqueue(jobs, "evt_1", "evt_2", seconds=0.5)
     with working(valkey.url) as told:
         told.await_line("begin evt_1")
         send_shutdown_command(redis, registered(redis)[0].name)

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 
 from app.operations import start_verification
 from tests.support.waiting import eventually
 from tests.web import processes
 from tests.web.processes import Web
 from tests.web.sessions.conftest import AT_STRIPE, BASE, BEARER, Backend
+
+pytestmark = pytest.mark.slow
 
 
 def create(web: Web, reference: str, **params: Any) -> httpx2.Response:
