@@ -29,6 +29,13 @@ LINKS = {
     ("web-2", "stripe"): 9.0,
     ("valkey", "replica"): 5.0,
 }
+# What workers-1 says once it has noticed; until then the link stays cut. A job goes to the worker
+# that worked last, so it may take a while until workers-1 has one that needs PostgreSQL.
+NOTICED: dict[tuple[str, ...], tuple[str, ...]] = {
+    # A look that comes just after the cut finds it back: then the job alone has waited.
+    ("workers-1", "postgres"): ("the ledger is away", "job deferred"),
+    ("workers-1", "valkey"): ("waiting for Redis",),
+}
 DELIVERY_TIMEOUT = 7.0
 # So many that those which wait for a web that is cut off leave enough for the other.
 SENDERS = 24
@@ -71,7 +78,7 @@ def test_each_link_between_hosts_is_cut_in_the_middle_of_work_and_nothing_is_los
     assert set(sender.acknowledged) == set(lives.events)
     eventually(lambda: product.replica_is_level, 30, "the replica follows again")
     assert product.processes() == before, product.tail()
-    assert_felt(product, sender)
+    assert_felt(sender)
 
 
 def cut_in_the_middle_of_work(
@@ -81,13 +88,12 @@ def cut_in_the_middle_of_work(
     eventually(lambda: sender.answers[200] > reached, 30, "work")
     with product.network.cut(*link):
         time.sleep(seconds)
+        if lines := NOTICED.get(link):
+            log = product.log_of("workers-1")
+            eventually(lambda: any(line in log.read_text() for line in lines), 30, lines[0])
 
 
-def assert_felt(product: Hosts, sender: Sender) -> None:
+def assert_felt(sender: Sender) -> None:
     """A cut that nobody notices would show nothing."""
     assert sender.answers[503], "web without Redis"
     assert sender.answers[0], "Stripe without web"
-    log = product.log_of("workers-1").read_text()
-    assert "waiting for Redis" in log
-    # A look that comes just after the cut finds it back: then the job alone has waited.
-    assert "the ledger is away" in log or "job deferred" in log, "without PostgreSQL"
