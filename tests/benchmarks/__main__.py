@@ -22,6 +22,7 @@ from tests.benchmarks.databases import SqliteDatabases, postgres
 from tests.benchmarks.drain import Drain
 from tests.benchmarks.growth import Growth
 from tests.benchmarks.hostile import Hostile
+from tests.benchmarks.idle import Idle
 from tests.benchmarks.ingest import Ingest
 from tests.benchmarks.latency import Latency
 from tests.benchmarks.machine import describe
@@ -38,6 +39,7 @@ MAKERS: dict[str, Callable[[Bench], Part]] = {
     "hostile": Hostile,
     "drain": Drain,
     "latency": Latency,
+    "idle": Idle,
     "growth": Growth,
     "replay": Replay,
     "catch-up": CatchUp,

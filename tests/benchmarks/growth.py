@@ -10,7 +10,7 @@ from tests.benchmarks.client import deliver_all
 from tests.benchmarks.databases import Database, PostgresDatabase, temporary
 from tests.benchmarks.processes import START_WITHIN, Failed, Process, wait_until
 from tests.benchmarks.product import Product
-from tests.benchmarks.stripe_events import deliveries, openings
+from tests.benchmarks.stripe_events import LIFE, deliveries, lives, openings
 from tests.benchmarks.valkey import Valkey
 
 WORKERS_TO_PREPARE = 2
@@ -18,23 +18,18 @@ WORKERS_TO_PREPARE = 2
 SECONDS_PER_EVENT = 0.1
 WARM_UP = 50
 MEGABYTE = 1e6  # bytes
+# Users of the ledger that more events are about, or all of the smallest: of each size as many, else
+# what a run costs once is shared by more.
+FORMER_USERS = 1_000
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What one size has: a queue so long, a ledger so large, and events for users in it."""
+    """What one size has: a queue so long, a ledger so large, and events to apply to it."""
 
     queue: Path
     ledger: PostgresDatabase
-    events: dict[str, Path]  # by whose they are
-
-
-def _users(size: int, count: int) -> dict[str, list[str]]:
-    """So many users: the newest ones, as in life, and some from all over the ledger."""
-    return {
-        "newest users": [f"g{number}" for number in range(size - count, size)],
-        "all users": [f"g{number * size // count}" for number in range(count)],
-    }
+    events: dict[str, Path]  # queues of them, by whose they are
 
 
 class Growth:
@@ -48,22 +43,23 @@ class Growth:
 
     def prepare(self) -> None:
         """For each size, a queue of so many sessions opened, and a ledger that has them all."""
+        bench, product = self._bench, self._product
+        users = bench.plan.growth_events // len(LIFE)
+        new = bench.preload(product, lives("n", users), users * len(LIFE))
         with self._bench.valkey() as store, self._bench.web(self._product, store) as (web, port):
             # Both sizes have the same process: it has grown by what is between them.
             for size in self._bench.plan.growth_sizes:
                 store.client.flushall()
-                self._prepared[size] = self._prepare(size, store, web, port)
+                self._prepared[size] = self._prepare(size, store, web, port, new)
 
-    def _prepare(self, size: int, store: Valkey, web: Process, port: int) -> Prepared:
+    def _prepare(self, size: int, store: Valkey, web: Process, port: int, new: Path) -> Prepared:
         bench, product = self._bench, self._product
         bench.tell(f"growth: {size:,} queued")
-        events = {}
-        # Two events each, and as many at each size: else what a run costs once is shared by more.
-        count = min(bench.plan.growth_events // 2, bench.plan.growth_sizes[0])
-        for whose, users in _users(size, count).items():
-            deliver_all(port, deliveries(users, (1, 2)))
-            events[whose] = store.snapshot(bench.new_folder())
-            store.client.flushall()
+        count = min(FORMER_USERS, bench.plan.growth_sizes[0])
+        users = [f"g{number * size // count}" for number in range(count)]
+        deliver_all(port, deliveries(users, (1, 2)))
+        former = store.snapshot(bench.new_folder())
+        store.client.flushall()
         deliver_all(port, openings("g", size))
         self._add(0, "processes", "web", f"{size:,} events", megabytes=web.memory() / MEGABYTE)
         queue = store.snapshot(bench.new_folder())
@@ -84,7 +80,7 @@ class Growth:
         if ledger.events() != size:
             raise Failed(f"{ledger.events()} of {size} events were applied")
         ledger.execute("VACUUM ANALYZE")  # else the server begins it while we measure
-        return Prepared(queue, ledger, events)
+        return Prepared(queue, ledger, {"new users": new, "users from all over it": former})
 
     def _memory(self, case: str, size: int, store: Valkey) -> None:
         used = store.bytes_used() / size

@@ -21,6 +21,7 @@ TITLES = {
     "hostile": "A delivery beside idle and slow senders, p99 in milliseconds (shorter is better)",
     "drain": "Events committed a second (longer is better)",
     "latency": "Delivery to commit, median in milliseconds (shorter is better)",
+    "idle": "With nothing to do, in percent of a core (shorter is better)",
     "growth": "CPU of one event, in microseconds (flat is good)",
     "memory": "Redis' memory for one event, in bytes (flat is good)",
     "processes": "Memory of our processes after so many events, in megabytes (flat is good)",

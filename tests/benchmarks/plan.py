@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-PARTS = ("ingest", "hostile", "drain", "latency", "growth", "replay", "catch-up")
+PARTS = ("ingest", "hostile", "drain", "latency", "idle", "growth", "replay", "catch-up")
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Plan:
     drain_sessions_of_rq: int  # it forks for each job: fewer tell as much
     workers: tuple[int, ...]
     latency: tuple[tuple[int, float], ...]  # events a second, and for how long
+    idle_seconds: float
     growth_sizes: tuple[int, ...]
     growth_events: int  # so many that a hundredth of a second, which CPU is counted by, is little
     dead_letters: int
@@ -36,6 +37,7 @@ NORMAL = Plan(
     drain_sessions_of_rq=100,
     workers=(1, 2),
     latency=((1, 10.0), (50, 5.0), (200, 5.0)),
+    idle_seconds=20.0,
     growth_sizes=(1_000, 100_000),
     growth_events=20_000,
     dead_letters=20_000,
@@ -52,6 +54,7 @@ QUICK = Plan(
     drain_sessions_of_rq=6,
     workers=(1,),
     latency=((50, 0.6),),
+    idle_seconds=1.0,
     growth_sizes=(800, 1_200),
     growth_events=800,
     dead_letters=1_000,  # fewer would all be done before the first look

@@ -12,6 +12,7 @@ HEADLINES = {
     "hostile": "p99_ms",
     "drain": "per_second",
     "latency": "p50_ms",
+    "idle": "percent",
     "growth": "cpu_us",
     "memory": "bytes",
     "processes": "megabytes",

@@ -13,6 +13,7 @@ UNITS = {
     "p50_ms": " ms",
     "p99_ms": " ms",
     "cpu_us": " µs",
+    "percent": " %",
     "bytes": " B",
     "megabytes": " MB",
 }
