@@ -6,14 +6,16 @@ import threading
 
 from app.logs import get_logger
 from app.operations.bulk.run import Carrier
+from app.operations.bulk.start import LOOKS
 from app.outages import Outages
 from workers.context import Context
 from workers.periodic import PeriodicLock, PeriodicTask
 
 log = get_logger("operations")
 
-# Seconds, over all clocks, between two looks for an operation that nobody carries out.
-LOOK_INTERVAL = 0.5
+# Seconds, over all clocks, between two looks for an operation that nobody carries out: each asks
+# the ledger. Who starts one has the next tick look.
+LOOK_INTERVAL = 5.0
 # Seconds that a clock which ends gives the thread to write how far it has come.
 END_TIMEOUT = 5.0
 
@@ -28,7 +30,7 @@ class BulkWork:
         """`holder` names the process in the ledger. `outages` tells the log."""
         self._ending = threading.Event()
         self._carrier = Carrier(context.stores, holder, now=context.now, wait=self._ending.wait)
-        lock = PeriodicLock(context, "operations", LOOK_INTERVAL)
+        lock = PeriodicLock(context, LOOKS, LOOK_INTERVAL)
         self._task = PeriodicTask("operations", lock, lambda _: self._work(), outages)
 
     def begin(self) -> None:

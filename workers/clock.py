@@ -22,6 +22,7 @@ from app.operations.purge_letters import purge_new_letters
 from app.operations.rescue import rescue
 from app.outages import Outages
 from app.queue.connection import translated_errors
+from app.queue.due import look
 from workers.bulk_work import BulkWork
 from workers.context import Context
 from workers.periodic import periodic_tasks
@@ -69,10 +70,7 @@ class Clock:
 
     def run_once(self) -> None:
         """Do all that is due now. What a store cannot take now is tried at the next turn."""
-        stores = self._context.stores
-        for queue in (stores.events, stores.effects):
-            self._try(f"rescue {queue.spec.name}", partial(rescue, queue, stores.ledger))
-            self._try(f"promote {queue.spec.name}", queue.promote)
+        self._try("look at what is due", self.move_what_is_due)
         self._try("look for a pause", self._suspension.look)
         if self._monotonic() >= self._next_schema:
             self._next_schema = self._monotonic() + SCHEMA_INTERVAL
@@ -92,8 +90,19 @@ class Clock:
                 self._try("begin a periodic task", task.begin)
 
     def close(self) -> None:
-        """Leave the operation that is under way to the next clock, which goes on at once."""
+        """Leave the operation that is under way to the next clock, which goes on within seconds."""
         self._bulk_work.end()
+
+    def move_what_is_due(self) -> None:
+        """Put due jobs, and those of dead workers, back into their queues."""
+        stores = self._context.stores
+        queues = (stores.events, stores.effects)
+        found = look(stores.redis, [queue.spec for queue in queues])
+        for queue, due in zip(queues, found, strict=True):
+            if due.leases:
+                self._try(f"rescue {queue.spec.name}", partial(rescue, queue, stores.ledger))
+            if due.jobs:
+                self._try(f"promote {queue.spec.name}", queue.promote)
 
     def look_at_schema(self) -> None:
         """Raises LedgerTooNew while this release is too old for the ledger: it is left alone."""

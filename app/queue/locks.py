@@ -12,6 +12,12 @@ from app.domain.errors import IdentityError
 from app.queue.connection import translated_errors
 
 
+def break_lock(redis: Redis, name: str) -> None:
+    """Whoever asks for the lock of this name next has it. Raises QueueUnavailable."""
+    with translated_errors():
+        redis.delete(f"identity:{name}")
+
+
 @contextmanager
 def locked(
     redis: Redis, name: str, *, ttl: float, busy: IdentityError, wait: float = 0

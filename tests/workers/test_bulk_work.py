@@ -14,6 +14,7 @@ from tests.support.deployment import Deployment, letter
 from tests.support.places import queued
 from tests.support.waiting import eventually
 from tests.support.workers import NOW
+from workers.bulk_work import LOOK_INTERVAL
 from workers.clock import Clock
 
 
@@ -46,6 +47,20 @@ def test_the_clock_begins_it_and_does_not_wait_for_it(deployment: Deployment, cl
     assert (found.state, found.done) == ("done", 1)
     (line,) = [line for line in logs if line["event"] == "operation over"]
     assert (line["operation_id"], line["state"], line["done_count"]) == (operation.id, "done", 1)
+
+
+def test_one_that_is_started_just_after_a_look_begins_with_the_next_tick(
+    deployment: Deployment, clock: Clock
+) -> None:
+    deployment.bury(letter("evt_1"))
+    clock.run_once()
+    started(deployment)
+
+    def begun() -> bool:
+        clock.run_once()  # the first may find the look before still under way
+        return queued(deployment.redis) == ["evt_1"]
+
+    eventually(begun, LOOK_INTERVAL - 1)
 
 
 def test_a_clock_that_ends_leaves_it_to_another_at_once(

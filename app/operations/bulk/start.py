@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 
-from app.domain.errors import Conflict, Rejected
+from app.domain.errors import Conflict, Rejected, StoreFailure
 from app.ledger.operations import Kind, Operation
 from app.operations.bulk.preview import OperationPreview, names_of, preview_operation
 from app.operations.bulk.selection import MAX_IDS, LetterSet, Pin, count_pinned, digest_of
 from app.queue.dead_letters import DeadLetter
+from app.queue.locks import break_lock
 from app.stores import Stores
 
+# The lock that paces the clocks' looks for operations: workers/bulk_work.py.
+LOOKS = "operations"
 MAX_REASON = 500  # characters
 MIN_RATE = 0.1  # letters a second: what is slower ends on no day that anybody is on call
 # Until the workers have counted: what is known before is that there are no more.
@@ -81,6 +85,8 @@ def start_operation(  # noqa: PLR0913 - as many as a person decides, and what is
         updated_at=int(now),
     )
     stores.operations.add(operation)
+    with suppress(StoreFailure):  # it begins at the next look then, some seconds later
+        break_lock(stores.redis, LOOKS)
     return operation
 
 
