@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,6 +29,7 @@ NAMES = ("stripe", *WEB, *WORKERS, "valkey", "replica", "postgres")
 WEB_PORT, VALKEY_PORT = 8000, 6379
 START_WITHIN = 60.0
 LEASE = 10  # seconds
+PROCESSED = re.compile(r'"timestamp": "([^"]+)".*"events? processed"')
 
 
 class Hosts(Observer):
@@ -77,6 +79,12 @@ class Hosts(Observer):
     def children(self, name: str) -> dict[str, int]:
         """The process ids of a supervisor's children by name; of a name, the last."""
         return started_children(self.log_of(name))
+
+    def last_to_work(self) -> str:
+        """The host whose worker has processed the last event so far; "" before the first."""
+        found = {name: PROCESSED.findall(self.log_of(name).read_text()) for name in WORKERS}
+        last = {name: times[-1] for name, times in found.items() if times}
+        return max(last, key=last.__getitem__, default="")
 
     def log_of(self, name: str) -> Path:
         """What a host's process has written."""
