@@ -70,7 +70,7 @@ build:  ## The wheel and the sdist of the last commit, in dist/
 release:  ## Commit and tag VERSION: make release VERSION=1.2.3 [FLAGS=--dry-run]
 	$(PYTHON) -m tests.releases.cut $(VERSION) $(FLAGS)
 
-bench:  ## All benchmarks: half an hour, on a machine that does nothing else
+bench:  ## All benchmarks: forty minutes, on a machine that does nothing else
 	$(PYTHON) -m tests.benchmarks --json bench.json --svg benchmarks.svg
 
 smoke:  ## The benchmarks, too short to measure: does it all still work?
