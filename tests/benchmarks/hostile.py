@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.client import deliver_all
@@ -13,7 +13,7 @@ from tests.benchmarks.stripe_events import openings
 
 # Connections of those whose deliveries are measured.
 SENDERS = 16
-ALONE = "alone"
+ALONE, CROWDED = "alone", "in a crowd"
 
 
 class Hostile:
@@ -27,15 +27,13 @@ class Hostile:
 
     def round(self, number: int) -> None:
         """In turns, so that neither is always first."""
-        idle, dripping = self._bench.plan.crowd
-        beside = f"beside {idle:,} idle and {dripping} dripping"
-        for who in (ALONE, beside) if number % 2 == 0 else (beside, ALONE):
+        for who in (ALONE, CROWDED) if number % 2 == 0 else (CROWDED, ALONE):
             with self._bench.leg(f"hostile: {who}"):
-                crowd = (0, 0) if who == ALONE else (idle, dripping)
-                self._measure(number, who, *crowd)
+                self._measure(number, who)
 
-    def _measure(self, number: int, who: str, idle: int, dripping: int) -> None:
+    def _measure(self, number: int, who: str) -> None:
         bench, seconds = self._bench, self._bench.plan.ingest_seconds
+        idle, dripping = bench.plan.crowd
         requests = bench.folder / "hostile-requests"
         write_requests(requests, "h", MOST_PER_SECOND * seconds)
         with (
@@ -43,13 +41,13 @@ class Hostile:
             bench.web(bench.contestants.product, store) as (_, port),
         ):
             deliver_all(port, openings("w", WARM_UP))
-            with self._crowd(port, idle, dripping):
+            with self._crowd(port, idle, dripping) if who == CROWDED else nullcontext():
                 told = wrk(port, requests, SENDERS, seconds, bench.folder / "wrk.log")
         requests.unlink()
         bench.results.add(
             number,
             "hostile",
-            f"{SENDERS} senders",
+            f"{SENDERS} senders; the crowd: {idle:,} idle, {dripping} that drip",
             who,
             ALONE,
             p99_ms=told["p99_ms"],
