@@ -46,9 +46,9 @@ class Growth:
         bench, product = self._bench, self._product
         users = bench.plan.growth_events // len(LIFE)
         new = bench.preload(product, lives("n", users), users * len(LIFE))
-        with self._bench.valkey() as store, self._bench.web(self._product, store) as (web, port):
+        with bench.valkey() as store, bench.web(product, store) as (web, port):
             # Both sizes have the same process: it has grown by what is between them.
-            for size in self._bench.plan.growth_sizes:
+            for size in bench.plan.growth_sizes:
                 store.client.flushall()
                 self._prepared[size] = self._prepare(size, store, web, port, new)
 

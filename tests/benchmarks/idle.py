@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import time
 
-from tests.benchmarks.bench import MICROSECONDS, Bench, cpu_now
-from tests.benchmarks.client import deliver_all
+from tests.benchmarks.bench import MICROSECONDS, Bench
 from tests.benchmarks.contestants import Contestant, rotated
-from tests.benchmarks.databases import temporary
-from tests.benchmarks.processes import START_WITHIN, wait_until
-from tests.benchmarks.stripe_events import openings
+from tests.benchmarks.warm import WORKERS, warm_stack
 
-WORKERS = 2
-WARM_UP = 50
 # Seconds until what a start brings with it is done.
 SETTLED_AFTER = 5.0
 PERCENT = 100
@@ -36,19 +31,11 @@ class Idle:
 
     def _measure(self, number: int, contestant: Contestant) -> None:
         bench, seconds = self._bench, self._bench.plan.idle_seconds
-        template = bench.template(contestant, bench.postgres)
-        with (
-            bench.valkey() as store,
-            temporary(bench.postgres, template) as database,
-            bench.workers(contestant, store, database, WORKERS) as workers,
-            bench.web(contestant, store) as (web, port),
-        ):
-            deliver_all(port, openings("w", WARM_UP))
-            wait_until(lambda: database.events() == WARM_UP, START_WITHIN, "events", workers)
+        with warm_stack(bench, contestant) as stack:
             time.sleep(SETTLED_AFTER)
-            before = cpu_now([web, *workers], store, database)
+            before = stack.cpu()
             time.sleep(seconds)
-            used = cpu_now([web, *workers], store, database).per_event(before, 1)
+            used = stack.cpu().per_event(before, 1)
         bench.results.add(
             number,
             "idle",

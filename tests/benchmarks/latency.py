@@ -11,12 +11,12 @@ from statistics import quantiles
 
 import psycopg
 
-from tests.benchmarks.bench import Bench, cpu_now
-from tests.benchmarks.client import deliver_all, deliver_at
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.client import deliver_at
 from tests.benchmarks.contestants import Contestant, rotated
-from tests.benchmarks.databases import PostgresDatabase, temporary
-from tests.benchmarks.processes import START_WITHIN, Failed, wait_until
-from tests.benchmarks.stripe_events import deliveries, event_id, openings
+from tests.benchmarks.processes import Failed
+from tests.benchmarks.stripe_events import deliveries, event_id
+from tests.benchmarks.warm import warm_stack
 
 # PostgreSQL tells each event's id to who listens, after its commit.
 TELL = """
@@ -24,8 +24,6 @@ TELL = """
         $$ BEGIN PERFORM pg_notify('committed', NEW.id); RETURN NULL; END $$;
     CREATE TRIGGER tell AFTER INSERT ON events FOR EACH ROW EXECUTE FUNCTION tell();
 """
-WORKERS = 2
-WARM_UP = 50
 # Seconds after the last delivery in which all have to be committed.
 COMMIT_WITHIN = 30.0
 PERCENT = 100
@@ -49,25 +47,13 @@ class Latency:
 
     def _measure(self, number: int, contestant: Contestant) -> None:
         bench = self._bench
-        template = bench.template(contestant, bench.postgres)
-        with (
-            bench.valkey() as store,
-            temporary(bench.postgres, template) as database,
-            bench.workers(contestant, store, database, WORKERS) as workers,
-            bench.web(contestant, store) as (web, port),
-        ):
-            assert isinstance(database, PostgresDatabase)
-            # Before the warming: it has every statement planned anew.
-            database.execute(TELL)
-            bench.tell(f"latency: warming {contestant.name}")
-            deliver_all(port, openings("w", WARM_UP))
-            wait_until(lambda: database.events() == WARM_UP, START_WITHIN, "events", workers)
+        with warm_stack(bench, contestant, TELL) as stack:
             for rate, seconds in bench.plan.latency:
                 with bench.leg(f"latency: {contestant.name}, {rate} a second"):
                     count = max(2, int(rate * seconds))
-                    before = cpu_now([web, *workers], store, database)
-                    found = asyncio.run(_latencies(port, database.url, rate, count))
-                    after = cpu_now([web, *workers], store, database)
+                    before = stack.cpu()
+                    found = asyncio.run(_latencies(stack.port, stack.database.url, rate, count))
+                    after = stack.cpu()
                     cuts = quantiles(found, n=PERCENT, method="inclusive")
                     bench.results.add(
                         number,
