@@ -22,7 +22,7 @@ from app.operations.purge_letters import purge_new_letters
 from app.operations.rescue import rescue
 from app.outages import Outages
 from app.queue.connection import translated_errors
-from app.queue.due import look
+from app.queue.due import read_due
 from workers.bulk_work import BulkWork
 from workers.context import Context
 from workers.periodic import periodic_tasks
@@ -97,7 +97,7 @@ class Clock:
         """Put due jobs, and those of dead workers, back into their queues."""
         stores = self._context.stores
         queues = (stores.events, stores.effects)
-        found = look(stores.redis, [queue.spec for queue in queues])
+        found = read_due(stores.redis, [queue.spec for queue in queues])
         for queue, due in zip(queues, found, strict=True):
             if due.leases:
                 self._try(f"rescue {queue.spec.name}", partial(rescue, queue, stores.ledger))

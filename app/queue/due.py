@@ -21,7 +21,7 @@ class Due:
     jobs: bool  # one that was scheduled is due: `JobQueue.promote`
 
 
-def look(connection: Redis, specs: Sequence[QueueSpec]) -> list[Due]:
+def read_due(connection: Redis, specs: Sequence[QueueSpec]) -> list[Due]:
     """Look at these queues. Raises QueueUnavailable.
 
     Where Redis refuses to look into one, that is to be looked at too: it will say why.
