@@ -7,8 +7,9 @@ import time
 from typing import Any
 
 import pytest
+from redis import Redis
 
-from app.domain.errors import Conflict, Rejected
+from app.domain.errors import Conflict, QueueUnavailable, Rejected
 from app.operations.bulk.preview import preview_operation
 from app.operations.bulk.selection import LetterSet
 from app.operations.bulk.start import SetChanged, stop_operation
@@ -31,6 +32,18 @@ def test_what_was_previewed_is_written_for_the_workers(deployment: Deployment) -
     assert (operation.who, operation.via) == ("anna", "console")
     assert (operation.state, operation.total, operation.done) == ("running", 3, 0)
     assert deployment.dead == {"evt_1", "evt_2", "evt_3"}
+
+
+def test_one_that_is_written_has_started_though_redis_fails_then(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(redis: Redis, name: str) -> None:
+        raise QueueUnavailable("away")
+
+    bury(deployment, 1)
+    monkeypatch.setattr("app.operations.bulk.start.break_lock", fail)
+    operation = started(deployment)
+    assert deployment.stores.operations.get(operation.id) == operation
 
 
 @pytest.mark.parametrize("selection", [EVENTS, meant(reason="permanent_error")])
